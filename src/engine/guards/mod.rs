@@ -1,0 +1,86 @@
+//! The layers. Each is a guard with one signature, in a file of its own: it
+//! looks at the case, may tighten the terms, and says what it finds.
+
+mod agent;
+mod baseline;
+mod ceiling;
+mod consent;
+mod delegation;
+mod details;
+mod limits;
+mod target;
+
+use super::facts::{Actor, Facts, Hop, Subject};
+use super::ruling::Terms;
+use super::scene::Scene;
+use super::verdict::Verdict;
+use crate::model::agent::Mode;
+use crate::model::decision::AccessRequest;
+
+/// Every guard, in the order of the layers. Consent and limits come last: they
+/// judge the terms that the others have set.
+pub(super) const GUARDS: [fn(&Case<'_>, &mut Terms) -> Verdict; 8] = [
+    agent::judge,
+    target::judge,
+    ceiling::judge,
+    baseline::judge,
+    delegation::judge,
+    details::judge,
+    consent::judge,
+    limits::judge,
+];
+
+/// One request with its facts.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::engine) struct Case<'a> {
+    pub(in crate::engine) request: &'a AccessRequest,
+    pub(in crate::engine) facts: &'a Facts,
+    pub(in crate::engine) mode: Mode,
+}
+
+impl<'a> Case<'a> {
+    pub(in crate::engine) const fn new(request: &'a AccessRequest, facts: &'a Facts) -> Self {
+        Self {
+            request,
+            facts,
+            mode: request.mode(),
+        }
+    }
+
+    /// The subject; none in an autonomous request, whatever the facts hold.
+    pub(in crate::engine) fn subject(&self) -> Option<&'a Subject> {
+        self.facts
+            .subject
+            .as_ref()
+            .filter(|_| self.mode == Mode::OnBehalfOf)
+    }
+
+    /// The chain of delegations; empty in an autonomous request.
+    pub(in crate::engine) fn chain(&self) -> &'a [Hop] {
+        match self.mode {
+            Mode::Autonomous => &[],
+            Mode::OnBehalfOf => &self.facts.chain,
+        }
+    }
+
+    /// What the policies of the acting agent, and of its subject, see.
+    pub(in crate::engine) fn scene(&self) -> Option<Scene<'a>> {
+        Some(self.scene_of(self.facts.agent.as_ref()?, self.chain().len()))
+    }
+
+    /// What the policies of an agent see that stands at the end of the first
+    /// `depth` links of the chain.
+    pub(in crate::engine) fn scene_of(&self, actor: &'a Actor, depth: usize) -> Scene<'a> {
+        let last = depth.checked_sub(1).and_then(|last| self.chain().get(last));
+        Scene {
+            request: self.request,
+            mode: self.mode,
+            agent: &actor.agent,
+            target: self.facts.target.as_deref(),
+            subject: self.subject(),
+            depth,
+            purpose: last.map(|hop| hop.delegation.purpose.as_str()),
+            environment: &self.facts.environment,
+        }
+    }
+}

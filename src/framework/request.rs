@@ -1,0 +1,135 @@
+//! One request, as the host sends it, and the context a handler works in.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use serde_json::{Map, Value};
+
+use crate::framework::error::{Error, Result};
+use crate::model::ids::EntityId;
+use crate::model::time::Timestamp;
+
+/// What the host asks for. Operations that are not listed never get this far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Operation {
+    /// A write to something that does not exist yet.
+    Create,
+    /// GET.
+    Read,
+    /// A write.
+    Update,
+    /// DELETE.
+    Delete,
+    /// LIST.
+    List,
+    /// What does this path do?
+    Help,
+    /// The host's periodic call, about every minute.
+    Periodic,
+    /// A lease of ours is to be renewed.
+    Renew,
+    /// A lease of ours has ended.
+    Revoke,
+}
+
+/// Who makes a request, as far as the host says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The identity entity of the caller's token. A root token has none.
+    pub entity_id: Option<EntityId>,
+    /// The token's display name.
+    pub display_name: String,
+    /// The address of the connection.
+    pub remote_addr: Option<IpAddr>,
+}
+
+impl Caller {
+    /// How records name the caller: by entity where there is one.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.entity_id {
+            Some(id) => id.as_str().to_owned(),
+            None => self.display_name.clone(),
+        }
+    }
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The host's id for it, which its audit log shows.
+    pub id: String,
+    /// What is asked.
+    pub operation: Operation,
+    /// Relative to the mount.
+    pub path: String,
+    /// The body or the query.
+    pub data: Map<String, Value>,
+    /// The headers that the mount is tuned to pass through, by lower-case name.
+    pub headers: BTreeMap<String, Vec<String>>,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where the host has mounted us, as `agentic/` or `auth/agentic/`.
+    pub mount_point: String,
+    /// Whether the host did not authenticate the caller.
+    pub unauthenticated: bool,
+}
+
+/// The context of one request: who asks, when, and the state of the mount.
+#[derive(Debug)]
+pub struct Cx<S> {
+    /// The host's id for the request.
+    pub request_id: String,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where the host has mounted us.
+    pub mount_point: String,
+    /// The one instant of this request.
+    pub now: Timestamp,
+    /// The mount.
+    pub state: Arc<S>,
+    rng: SystemRandom,
+}
+
+impl<S> Cx<S> {
+    /// The context of `request`, at `now`.
+    #[must_use]
+    pub fn new(request: &Request, now: Timestamp, state: Arc<S>) -> Self {
+        Self {
+            request_id: request.id.clone(),
+            caller: request.caller.clone(),
+            mount_point: request.mount_point.clone(),
+            now,
+            state,
+            rng: SystemRandom::new(),
+        }
+    }
+
+    /// The source of randomness.
+    #[must_use]
+    pub const fn rng(&self) -> &SystemRandom {
+        &self.rng
+    }
+
+    /// Random bytes.
+    ///
+    /// # Errors
+    /// If the operating system gives none.
+    pub fn random<const N: usize>(&self) -> Result<[u8; N]> {
+        let mut bytes = [0; N];
+        self.rng
+            .fill(&mut bytes)
+            .map_err(|_| Error::Internal("the operating system gives no random bytes".to_owned()))?;
+        Ok(bytes)
+    }
+}
+
+impl<S> std::ops::Deref for Cx<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.state
+    }
+}

@@ -1,0 +1,43 @@
+//! What the host tells a plugin about itself and about identities.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::framework::error::Result;
+use crate::model::ids::EntityId;
+use crate::model::time::Ttl;
+
+/// A Vault identity entity.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entity {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// Whether an operator disabled it.
+    pub disabled: bool,
+}
+
+/// The host's view of itself. Nothing here is cached: each call is a round
+/// trip, and each answer holds now.
+#[async_trait]
+pub trait SystemView: Send + Sync + fmt::Debug {
+    /// The entity, if there is one by this id.
+    async fn entity(&self, id: &EntityId) -> Result<Option<Entity>>;
+
+    /// The names of the groups the entity is in, directly or through others.
+    async fn groups(&self, id: &EntityId) -> Result<Vec<String>>;
+
+    /// The longest lease this mount may give.
+    async fn max_lease_ttl(&self) -> Result<Ttl>;
+
+    /// Whether this node may not write: a standby that serves reads.
+    async fn is_read_only(&self) -> Result<bool>;
+
+    /// The server's version.
+    async fn version(&self) -> Result<String>;
+}

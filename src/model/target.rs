@@ -1,0 +1,105 @@
+//! The target: a system that credentials are for, with its rules.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::model::ids::{KeyName, TargetName};
+use crate::model::pattern::{Action, Pattern};
+use crate::model::text::{Description, Label};
+use crate::model::time::{Timestamp, Ttl};
+
+/// What an allowed request for a target gets.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum CredentialType {
+    /// A signed JWT access token (RFC 9068), verified offline.
+    #[default]
+    Jwt,
+}
+
+/// How much of a human's yes a request needs. Ordered: the stricter is greater.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Consent {
+    /// None beyond the policies.
+    #[default]
+    None,
+    /// A delegation that the subject granted.
+    Standing,
+    /// A yes to this very request.
+    PerRequest,
+}
+
+impl Consent {
+    /// The name in fields, logs and policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Standing => "standing",
+            Self::PerRequest => "per_request",
+        }
+    }
+}
+
+/// A system that credentials are for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Its name.
+    pub name: TargetName,
+    /// What it is.
+    pub description: Description,
+    /// What an allowed request gets.
+    pub credential_type: CredentialType,
+    /// The `aud` of its credentials. Never empty.
+    pub audience: Vec<Label>,
+    /// What can be done there. None: nothing.
+    pub actions: Vec<Action>,
+    /// To what. None: requests may not name a resource.
+    pub resources: Vec<Pattern>,
+    /// Facts about it that policies may refer to.
+    pub labels: BTreeMap<String, String>,
+    /// A credential's lifetime where the request names none.
+    pub default_ttl: Ttl,
+    /// The longest lifetime of any credential for it.
+    pub max_ttl: Ttl,
+    /// How much of a human's yes it wants.
+    pub consent: Consent,
+    /// Which key signs its credentials; none: the mount's default key.
+    pub signing_key: Option<KeyName>,
+    /// Claims that every credential for it carries.
+    pub claims: Map<String, Value>,
+    /// When it was defined.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
