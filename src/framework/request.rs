@@ -119,9 +119,9 @@ impl<S> Cx<S> {
     /// If the operating system gives none.
     pub fn random<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
-        self.rng
-            .fill(&mut bytes)
-            .map_err(|_| Error::Internal("the operating system gives no random bytes".to_owned()))?;
+        self.rng.fill(&mut bytes).map_err(|_| {
+            Error::Internal("the operating system gives no random bytes".to_owned())
+        })?;
         Ok(bytes)
     }
 }

@@ -85,7 +85,10 @@ impl Raw {
             ("http_status_code".to_owned(), self.status.into()),
             ("http_content_type".to_owned(), self.content_type.into()),
             ("http_raw_body".to_owned(), body.into()),
-            ("http_raw_cache_control".to_owned(), self.cache_control.into()),
+            (
+                "http_raw_cache_control".to_owned(),
+                self.cache_control.into(),
+            ),
         ])
     }
 }

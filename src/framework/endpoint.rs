@@ -1,0 +1,220 @@
+//! A path, declared once.
+//!
+//! An endpoint is a struct: its fields are the input, its doc comments are the
+//! help, and this trait says where it stands. Everything else is derived.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::framework::coerce;
+use crate::framework::error::Result;
+use crate::framework::field::{self, Field};
+use crate::framework::request::Cx;
+use crate::framework::response::{Reply, Response};
+
+/// What is done to a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verb {
+    /// GET.
+    Read,
+    /// POST and PUT.
+    Write,
+    /// DELETE.
+    Delete,
+    /// LIST.
+    List,
+}
+
+/// Whom a path is for, beyond what the server's ACL says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Those who govern agents. A registered agent is refused, whatever the
+    /// ACL says.
+    Operator,
+    /// Any caller with a token; the handler looks closer.
+    Caller,
+    /// Anybody, without a token.
+    Public,
+}
+
+/// Where an endpoint lives on the mounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The path, relative to the mount; `{name}` captures a segment.
+    pub path: &'static str,
+    /// What is done to it.
+    pub verb: Verb,
+}
+
+/// An endpoint. `S` is the state of the mount.
+pub trait Endpoint<S>: DeserializeOwned + JsonSchema + Send + Sized + 'static {
+    /// Where it is.
+    const PLACE: Place;
+    /// Whom it is for.
+    const AUDIENCE: Audience;
+    /// What the server's UI calls one of the things at this path, where it
+    /// should offer a form.
+    const ITEM: &'static str = "";
+    /// What it answers.
+    type Output: Serialize + JsonSchema + Send;
+
+    /// Serves a request.
+    fn handle(self, cx: &Cx<S>) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
+
+    /// Whether what the input names exists already; `None` where a write is
+    /// always an update. Only reads.
+    fn exists(
+        cx: &Cx<S>,
+        input: &Map<String, Value>,
+    ) -> impl Future<Output = Result<Option<bool>>> + Send {
+        let _ = (cx, input);
+        async { Ok(None) }
+    }
+}
+
+type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+type Handle<S> =
+    dyn for<'a> Fn(Map<String, Value>, &'a Cx<S>) -> Pending<'a, Option<Response>> + Send + Sync;
+type Exists<S> =
+    dyn for<'a> Fn(&'a Map<String, Value>, &'a Cx<S>) -> Pending<'a, Option<bool>> + Send + Sync;
+
+/// An endpoint with its type erased: what the router holds.
+pub struct Route<S> {
+    /// Where it is.
+    pub place: Place,
+    /// Whom it is for.
+    pub audience: Audience,
+    /// What the server's UI calls one of the things at this path.
+    pub item: &'static str,
+    /// One line.
+    pub synopsis: String,
+    /// More.
+    pub description: String,
+    /// The input.
+    pub fields: Vec<Field>,
+    /// The answer's schema.
+    pub output: Map<String, Value>,
+    handle: Box<Handle<S>>,
+    exists: Box<Exists<S>>,
+}
+
+impl<S> fmt::Debug for Route<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.place.verb, self.place.path)
+    }
+}
+
+impl<S: Send + Sync + 'static> Route<S> {
+    /// The route of an endpoint.
+    #[must_use]
+    pub fn of<E: Endpoint<S>>() -> Self {
+        let fields: Arc<[Field]> = field::fields_of::<E>().into();
+        let (synopsis, description) = field::doc_of::<E>();
+        let known = Arc::clone(&fields);
+        Self {
+            place: E::PLACE,
+            audience: E::AUDIENCE,
+            item: E::ITEM,
+            synopsis,
+            description,
+            fields: fields.to_vec(),
+            output: field::output_schema::<E::Output>(),
+            handle: Box::new(move |input, cx| {
+                let known = Arc::clone(&known);
+                Box::pin(async move {
+                    let endpoint: E = coerce::read(&known, input)?;
+                    Response::encode(endpoint.handle(cx).await?)
+                })
+            }),
+            exists: Box::new(|input, cx| Box::pin(E::exists(cx, input))),
+        }
+    }
+
+    /// Serves a request: coerces, reads, handles, and tells the caller what it
+    /// sent in vain.
+    ///
+    /// # Errors
+    /// What the input or the handler is at fault for.
+    pub async fn serve(
+        &self,
+        raw: Map<String, Value>,
+        captures: BTreeMap<&str, &str>,
+        cx: &Cx<S>,
+    ) -> Result<Option<Response>> {
+        let (raw, replaced) = capture(raw, captures);
+        let coerced = coerce::coerce(&self.fields, raw)?;
+        let mut response = (self.handle)(coerced.input, cx).await?;
+        if let Some(response) = &mut response {
+            warn(
+                response,
+                "Endpoint ignored these unrecognized parameters",
+                &coerced.ignored,
+            );
+            warn(
+                response,
+                "Endpoint replaced the value of these parameters with the values captured from the endpoint's path",
+                &replaced,
+            );
+        }
+        Ok(response)
+    }
+
+    /// Whether what a write names exists. An input that cannot be read is left
+    /// for the handler to refuse.
+    ///
+    /// # Errors
+    /// If the host cannot be asked.
+    pub async fn exists(
+        &self,
+        raw: Map<String, Value>,
+        captures: BTreeMap<&str, &str>,
+        cx: &Cx<S>,
+    ) -> Result<Option<bool>> {
+        let (raw, _) = capture(raw, captures);
+        match coerce::coerce(&self.fields, raw) {
+            Ok(coerced) => (self.exists)(&coerced.input, cx).await,
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+/// What the path says wins over what the body says.
+fn capture(
+    mut raw: Map<String, Value>,
+    captures: BTreeMap<&str, &str>,
+) -> (Map<String, Value>, Vec<String>) {
+    let mut replaced = Vec::new();
+    for (name, value) in captures {
+        let given = raw.insert(name.to_owned(), value.into());
+        if given.is_some_and(|given| !given.is_null()) {
+            replaced.push(name.to_owned());
+        }
+    }
+    (raw, replaced)
+}
+
+fn warn(response: &mut Response, text: &str, names: &[String]) {
+    if !names.is_empty() {
+        let names: Vec<String> = names
+            .iter()
+            .map(|name| {
+                name.chars()
+                    .filter(|c| !crate::model::text::is_unsafe(*c))
+                    .take(64)
+                    .collect()
+            })
+            .collect();
+        response
+            .warnings
+            .push(format!("{text}: [{}]", names.join(" ")));
+    }
+}

@@ -1,0 +1,248 @@
+//! Fakes of the host for tests: storage in memory and a system view, with
+//! counts, and faults on demand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::framework::error::{Error, Result};
+use crate::framework::storage::{Storage, Write};
+use crate::framework::system::{Entity, SystemView};
+use crate::model::ids::EntityId;
+use crate::model::time::Ttl;
+
+/// Storage in memory.
+#[derive(Debug)]
+pub struct MemoryStorage {
+    entries: Mutex<BTreeMap<String, Vec<u8>>>,
+    reads: AtomicU64,
+    writes: AtomicU64,
+    read_only: AtomicBool,
+    fail_reads: AtomicBool,
+    // How many more changes succeed before one fails; negative: all do.
+    writes_left: AtomicI64,
+    transactional: AtomicBool,
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self {
+            entries: Mutex::default(),
+            reads: AtomicU64::default(),
+            writes: AtomicU64::default(),
+            read_only: AtomicBool::default(),
+            fail_reads: AtomicBool::default(),
+            writes_left: AtomicI64::new(-1),
+            transactional: AtomicBool::new(true),
+        }
+    }
+}
+
+impl MemoryStorage {
+    /// How often something was read or listed.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    /// How many changes were made.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Stores a value behind everybody's back, as another node does.
+    pub fn set(&self, key: &str, value: &[u8]) {
+        self.lock().insert(key.to_owned(), value.to_vec());
+    }
+
+    /// Every key there is.
+    #[must_use]
+    pub fn keys(&self) -> Vec<String> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// Behaves as on a standby.
+    pub fn read_only(&self, yes: bool) {
+        self.read_only.store(yes, Ordering::SeqCst);
+    }
+
+    /// Every write fails from now on.
+    pub fn fail_writes(&self, yes: bool) {
+        self.writes_left
+            .store(if yes { 0 } else { -1 }, Ordering::SeqCst);
+    }
+
+    /// This many more changes succeed; the next fails, and all after it.
+    pub fn fail_after(&self, changes: u32) {
+        self.writes_left.store(changes.into(), Ordering::SeqCst);
+    }
+
+    /// Every read fails from now on.
+    pub fn fail_reads(&self, yes: bool) {
+        self.fail_reads.store(yes, Ordering::SeqCst);
+    }
+
+    /// Without transactions, a commit that fails leaves what came before.
+    pub fn transactional(&self, yes: bool) {
+        self.transactional.store(yes, Ordering::SeqCst);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count_read(&self) -> Result<()> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        if self.fail_reads.load(Ordering::SeqCst) {
+            return Err(Error::Host("storage is on fire".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn count_write(&self) -> Result<()> {
+        if self.read_only.load(Ordering::SeqCst) {
+            return Err(Error::forward());
+        }
+        match self.writes_left.load(Ordering::SeqCst) {
+            0 => return Err(Error::Host("storage is on fire".to_owned())),
+            left if left > 0 => self
+                .writes_left
+                .store(left.saturating_sub(1), Ordering::SeqCst),
+            _ => {}
+        }
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Storage for MemoryStorage {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.count_read()?;
+        Ok(self.lock().get(key).cloned())
+    }
+
+    async fn list(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        self.count_read()?;
+        let children: BTreeSet<String> = self
+            .lock()
+            .keys()
+            .filter_map(|key| key.strip_prefix(prefix))
+            .map(|rest| match rest.split_once('/') {
+                Some((folder, _)) => format!("{folder}/"),
+                None => rest.to_owned(),
+            })
+            .collect();
+        let limit = if limit == 0 {
+            usize::MAX
+        } else {
+            usize::try_from(limit).unwrap_or(usize::MAX)
+        };
+        Ok(children
+            .into_iter()
+            .filter(|key| key.as_str() > after)
+            .take(limit)
+            .collect())
+    }
+
+    async fn commit(&self, writes: Vec<Write>) -> Result<()> {
+        let mut entries = self.lock();
+        let before = entries.clone();
+        for write in writes {
+            if let Err(error) = self.count_write() {
+                if self.transactional.load(Ordering::SeqCst) {
+                    *entries = before;
+                }
+                return Err(error);
+            }
+            match write {
+                Write::Put { key, value, .. } => entries.insert(key, value),
+                Write::Delete { key } => entries.remove(&key),
+            };
+        }
+        Ok(())
+    }
+}
+
+/// A system view that knows what it is told.
+#[derive(Debug, Default)]
+pub struct FakeSystem {
+    entities: Mutex<BTreeMap<String, (Entity, Vec<String>)>>,
+    read_only: AtomicBool,
+    fail: AtomicBool,
+    calls: AtomicU64,
+}
+
+impl FakeSystem {
+    /// Adds or replaces an entity.
+    pub fn add(&self, entity: Entity, groups: &[&str]) {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        self.lock().insert(entity.id.clone(), (entity, groups));
+    }
+
+    /// Behaves as on a standby.
+    pub fn read_only(&self, yes: bool) {
+        self.read_only.store(yes, Ordering::SeqCst);
+    }
+
+    /// Every call fails from now on.
+    pub fn fail(&self, yes: bool) {
+        self.fail.store(yes, Ordering::SeqCst);
+    }
+
+    /// How often it was asked.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Entity, Vec<String>)>> {
+        self.entities.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self) -> Result<()> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        if self.fail.load(Ordering::SeqCst) {
+            return Err(Error::Host("the host does not answer".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SystemView for FakeSystem {
+    async fn entity(&self, id: &EntityId) -> Result<Option<Entity>> {
+        self.count()?;
+        Ok(self
+            .lock()
+            .get(id.as_str())
+            .map(|(entity, _)| entity.clone()))
+    }
+
+    async fn groups(&self, id: &EntityId) -> Result<Vec<String>> {
+        self.count()?;
+        Ok(self
+            .lock()
+            .get(id.as_str())
+            .map(|(_, groups)| groups.clone())
+            .unwrap_or_default())
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Ttl> {
+        self.count()?;
+        Ok(Ttl::from_secs(32 * 24 * 3600))
+    }
+
+    async fn is_read_only(&self) -> Result<bool> {
+        self.count()?;
+        Ok(self.read_only.load(Ordering::SeqCst))
+    }
+
+    async fn version(&self) -> Result<String> {
+        self.count()?;
+        Ok("2.7.2".to_owned())
+    }
+}
