@@ -15,5 +15,6 @@ pub mod record;
 pub mod request;
 pub mod response;
 pub mod router;
+pub mod snapshot;
 pub mod storage;
 pub mod system;

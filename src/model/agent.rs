@@ -75,7 +75,8 @@ pub struct Software {
 }
 
 /// A registered agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Agent {
     /// Its identity. Made by us, never used twice.
     pub id: AgentId,

@@ -72,7 +72,8 @@ impl Consent {
 }
 
 /// A system that credentials are for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Target {
     /// Its name.
     pub name: TargetName,

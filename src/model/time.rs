@@ -213,6 +213,45 @@ impl JsonSchema for Timestamp {
     }
 }
 
+/// An instant that may be unset: an empty text then, to write and to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OptionalTime(pub Option<Timestamp>);
+
+impl Serialize for OptionalTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(time) => time.serialize(serializer),
+            None => serializer.serialize_str(""),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for OptionalTime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        text.parse()
+            .map(|time| Self(Some(time)))
+            .map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for OptionalTime {
+    fn schema_name() -> Cow<'static, str> {
+        Timestamp::schema_name()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Timestamp::json_schema(generator)
+    }
+}
+
 /// Where "now" comes from. Held by the mount, read once per request, so that
 /// one request sees one instant.
 pub trait Clock: Send + Sync + fmt::Debug {

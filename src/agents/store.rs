@@ -1,0 +1,288 @@
+//! Where agents are kept: a record by id, and one pointer each from the name's
+//! likeness and from the entity.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+
+use crate::framework::error::{Error, Result};
+use crate::framework::record::{Collection, Record};
+use crate::framework::storage::Storage;
+use crate::model::agent::Agent;
+use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
+
+/// An agent as it is stored. The noun is the first version's shape; a change
+/// to it that old records do not have becomes a second version here.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub enum AgentRecord {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1(Box<Agent>),
+}
+
+impl Record for AgentRecord {
+    const PREFIX: &'static str = "agent/";
+    type Noun = Agent;
+
+    fn upgrade(self) -> std::result::Result<Agent, String> {
+        let Self::V1(agent) = self;
+        Ok(*agent)
+    }
+
+    fn newest(agent: &Agent) -> Self {
+        Self::V1(Box::new(agent.clone()))
+    }
+}
+
+/// From the likeness of a name to the agent that has it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v", deny_unknown_fields)]
+pub enum NamePointer {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1 {
+        /// Whose name it is.
+        id: AgentId,
+    },
+}
+
+/// From an entity to the agent that it is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v", deny_unknown_fields)]
+pub enum EntityPointer {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1 {
+        /// Which agent it is.
+        id: AgentId,
+    },
+}
+
+macro_rules! pointer {
+    ($name:ident, $prefix:literal) => {
+        impl Record for $name {
+            const PREFIX: &'static str = $prefix;
+            type Noun = AgentId;
+
+            fn upgrade(self) -> std::result::Result<AgentId, String> {
+                let Self::V1 { id } = self;
+                Ok(id)
+            }
+
+            fn newest(id: &AgentId) -> Self {
+                Self::V1 { id: id.clone() }
+            }
+        }
+    };
+}
+pointer!(NamePointer, "agent-name/");
+pointer!(EntityPointer, "agent-entity/");
+
+/// The agents of a mount, in storage.
+#[derive(Debug)]
+pub struct AgentStore {
+    storage: Arc<dyn Storage>,
+    records: Collection<AgentRecord>,
+    names: Collection<NamePointer>,
+    entities: Collection<EntityPointer>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl AgentStore {
+    /// The agents in `storage`.
+    #[must_use]
+    pub fn new(storage: &Arc<dyn Storage>, standby: &Arc<AtomicBool>) -> Self {
+        Self {
+            storage: Arc::clone(storage),
+            records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            names: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            entities: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            writing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// An agent by its id.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn get(&self, id: &AgentId) -> Result<Option<Arc<Agent>>> {
+        self.records.get(id.as_str()).await
+    }
+
+    /// An agent by its exact name.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn by_name(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
+        let alike = self.alike(name).await?;
+        Ok(alike.filter(|agent| agent.name == *name))
+    }
+
+    /// The agent that an entity is.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn by_entity(&self, entity: &EntityId) -> Result<Option<Arc<Agent>>> {
+        let Some(id) = self.entities.get(entity.as_str()).await? else {
+            return Ok(None);
+        };
+        let agent = self.get(&id).await?;
+        Ok(agent.filter(|agent| agent.entity_id == *entity))
+    }
+
+    /// The ids of all agents, oldest first.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn ids(&self, after: &str, limit: u32) -> Result<Vec<String>> {
+        self.records.list(after, limit).await
+    }
+
+    /// A page of agents in the order of their names' likenesses, the ones
+    /// after the name `after`, at most `limit` (0: all).
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn page(&self, after: &str, limit: u32) -> Result<Vec<Arc<Agent>>> {
+        let after = match after.parse::<AgentName>() {
+            Ok(name) => name.likeness(),
+            Err(_) => after.to_owned(),
+        };
+        let mut agents = Vec::new();
+        for likeness in self.names.list(&after, limit).await? {
+            let Some(id) = self.names.get(&likeness).await? else {
+                continue;
+            };
+            agents.extend(self.get(&id).await?);
+        }
+        Ok(agents)
+    }
+
+    /// The names of the agents whose ceiling names a policy.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn using_policy(&self, policy: &PolicyName) -> Result<Vec<String>> {
+        let agents = self.page("", 0).await?;
+        Ok(agents
+            .iter()
+            .filter(|agent| agent.ceiling_policies.contains(policy))
+            .map(|agent| agent.name.to_string())
+            .collect())
+    }
+
+    /// Registers an agent: `make` is given what is registered under the name.
+    ///
+    /// # Errors
+    /// What `make` refuses; a name that looks like another's; an entity that
+    /// is another agent; storage that fails.
+    pub async fn register(
+        &self,
+        name: &AgentName,
+        make: impl FnOnce(Option<&Agent>) -> Result<Agent> + Send,
+    ) -> Result<Arc<Agent>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let alike = self.alike(name).await?;
+        if let Some(other) = alike.as_ref().filter(|other| other.name != *name) {
+            return Err(Error::field(
+                "name",
+                format_args!(
+                    "`{name}` looks like the registered agent `{}`; choose a name that nobody can mistake for it",
+                    other.name
+                ),
+            ));
+        }
+        let agent = make(alike.as_deref())?;
+        if let Some(other) = self
+            .by_entity(&agent.entity_id)
+            .await?
+            .filter(|other| other.id != agent.id)
+        {
+            return Err(Error::field(
+                "entity_id",
+                format_args!(
+                    "this entity is already the agent `{}`; an entity can be one agent only",
+                    other.name
+                ),
+            ));
+        }
+        self.write(agent).await
+    }
+
+    /// Changes an agent that is there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], what `change` refuses, or if storage fails.
+    pub async fn update(
+        &self,
+        id: &AgentId,
+        change: impl FnOnce(&mut Agent) -> Result<()> + Send,
+    ) -> Result<Arc<Agent>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let Some(agent) = self.get(id).await? else {
+            return Err(Error::NotFound(format!(
+                "there is no agent with the id {id}"
+            )));
+        };
+        let mut agent = (*agent).clone();
+        change(&mut agent)?;
+        self.write(agent).await
+    }
+
+    /// Removes an agent. Its id is never used again.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn remove(&self, id: &AgentId) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let Some(agent) = self.get(id).await? else {
+            return Ok(());
+        };
+        let (likeness, entity) = (agent.name.likeness(), agent.entity_id.as_str());
+        // The record goes first: a pointer to nothing is nobody.
+        let writes = vec![
+            self.records.delete(id.as_str()),
+            self.entities.delete(entity),
+            self.names.delete(&likeness),
+        ];
+        self.forget(&agent);
+        let removed = self.storage.commit(writes).await;
+        self.forget(&agent);
+        removed
+    }
+
+    /// Another node changed `key`. Whether it is ours.
+    pub fn invalidate(&self, key: &str) -> bool {
+        self.records.invalidate(key) || self.names.invalidate(key) || self.entities.invalidate(key)
+    }
+
+    async fn alike(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
+        match self.names.get(&name.likeness()).await? {
+            Some(id) => self.get(&id).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn write(&self, agent: Agent) -> Result<Arc<Agent>> {
+        let (id, likeness) = (agent.id.clone(), agent.name.likeness());
+        // The pointers come last: they make the agent reachable.
+        let writes = vec![
+            self.records.put(id.as_str(), &agent)?,
+            self.names.put(&likeness, &id)?,
+            self.entities.put(agent.entity_id.as_str(), &id)?,
+        ];
+        self.forget(&agent);
+        self.storage.commit(writes).await?;
+        let agent = Arc::new(agent);
+        self.records.remember(id.as_str(), &agent);
+        Ok(agent)
+    }
+
+    fn forget(&self, agent: &Agent) {
+        self.records.forget(agent.id.as_str());
+        self.names.forget(&agent.name.likeness());
+        self.entities.forget(agent.entity_id.as_str());
+    }
+}

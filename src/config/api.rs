@@ -1,0 +1,182 @@
+//! `config`: the settings of the mount.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::store::{BaselineRule, Config, DenialDetail, LONGEST_TTL};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::error::{Error, Result};
+use crate::framework::response::Reply;
+use crate::model::agent::MAX_DELEGATION_DEPTH;
+use crate::model::time::Ttl;
+use crate::state::{Cx, State};
+
+/// The settings of the mount, as they are read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ConfigView {
+    issuer: String,
+    default_ttl: Ttl,
+    max_ttl: Ttl,
+    max_delegation_depth: u8,
+    denial_detail: DenialDetail,
+    baseline_rule: BaselineRule,
+    signing_key: String,
+}
+
+impl From<&Config> for ConfigView {
+    fn from(config: &Config) -> Self {
+        Self {
+            issuer: config.issuer.clone(),
+            default_ttl: config.default_ttl,
+            max_ttl: config.max_ttl,
+            max_delegation_depth: config.max_delegation_depth,
+            denial_detail: config.denial_detail,
+            baseline_rule: config.baseline_rule,
+            signing_key: config
+                .signing_key
+                .clone()
+                .map(String::from)
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Read the settings of this mount.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadConfig {}
+
+impl Endpoint<State> for ReadConfig {
+    const PLACE: Place = Place {
+        path: "config",
+        verb: Verb::Read,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = ConfigView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<ConfigView>> {
+        Ok(ConfigView::from(&*cx.config.get().await?).into())
+    }
+}
+
+/// Change the settings of this mount.
+///
+/// Fields that are not given keep their value.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct WriteConfig {
+    /// URL under which this mount is reached, as in
+    /// `https://vault.example.com/v1/agentic`. It is the `iss` of every
+    /// credential and the base of the discovery documents, and compared
+    /// exactly, so write it without a trailing slash.
+    issuer: Option<String>,
+    /// Lifetime of a credential where neither the request nor the target names
+    /// one. Default 60s.
+    default_ttl: Option<Ttl>,
+    /// Longest lifetime of any credential; at most 1h, which is the default.
+    max_ttl: Option<Ttl>,
+    /// Longest chain of delegations, from 1 to 8. Default 3.
+    max_delegation_depth: Option<u8>,
+    /// How much a refused caller is told: `none`, `reason` (the default) or
+    /// `full`.
+    denial_detail: Option<DenialDetail>,
+    /// What holds for a subject without any baseline: `deny` (the default) or
+    /// `unrestricted`.
+    baseline_rule: Option<BaselineRule>,
+    /// Name of the key that signs where a target names none. Empty: `default`.
+    signing_key: Option<String>,
+}
+
+impl Endpoint<State> for WriteConfig {
+    const PLACE: Place = Place {
+        path: "config",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = ConfigView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<ConfigView>> {
+        let mut config = (*cx.config.get().await?).clone();
+        if let Some(issuer) = self.issuer {
+            check_issuer(&issuer)?;
+            config.issuer = issuer;
+        }
+        if let Some(ttl) = self.default_ttl {
+            config.default_ttl = ttl;
+        }
+        if let Some(ttl) = self.max_ttl {
+            config.max_ttl = ttl;
+        }
+        if config.max_ttl.is_zero() || config.max_ttl > LONGEST_TTL {
+            return Err(Error::field("max_ttl", "must be between 1s and 1h"));
+        }
+        if config.default_ttl.is_zero() || config.default_ttl > config.max_ttl {
+            return Err(Error::field(
+                "default_ttl",
+                "must be at least 1s and at most `max_ttl`",
+            ));
+        }
+        if let Some(depth) = self.max_delegation_depth {
+            if !(1..=MAX_DELEGATION_DEPTH).contains(&depth) {
+                return Err(Error::field("max_delegation_depth", "must be from 1 to 8"));
+            }
+            config.max_delegation_depth = depth;
+        }
+        config.denial_detail = self.denial_detail.unwrap_or(config.denial_detail);
+        config.baseline_rule = self.baseline_rule.unwrap_or(config.baseline_rule);
+        if let Some(name) = self.signing_key {
+            config.signing_key = cx.keys.reference("signing_key", &name).await?;
+        }
+        let stored = cx.config.put(config).await?;
+        Ok(ConfigView::from(&*stored).into())
+    }
+}
+
+/// An issuer is an HTTP URL with a host, without query, fragment, user or
+/// trailing slash (RFC 8414 2).
+fn check_issuer(issuer: &str) -> Result<()> {
+    let wrong = |problem: &str| Err(Error::field("issuer", problem));
+    let uri: http::Uri = match issuer.parse() {
+        Ok(uri) => uri,
+        Err(_) => return wrong("must be a URL, as in `https://vault.example.com/v1/agentic`"),
+    };
+    if !matches!(uri.scheme_str(), Some("https" | "http")) || uri.host().is_none_or(str::is_empty) {
+        return wrong("must be a URL, as in `https://vault.example.com/v1/agentic`");
+    }
+    if issuer.len() > 512
+        || issuer.ends_with('/')
+        || issuer.contains(['?', '#', '@'])
+        || !issuer.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return wrong(
+            "may have no query, fragment, user or trailing slash, and at most 512 characters",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issuers_are_exact_urls() {
+        for good in [
+            "https://vault.example.com/v1/agentic",
+            "http://127.0.0.1:8200/v1/auth/agentic",
+        ] {
+            assert!(check_issuer(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "vault",
+            "ftp://a/b",
+            "https:///x",
+            "https://a/",
+            "https://a?x",
+            "https://a#x",
+            "https://u@a/b",
+            "/v1/x",
+        ] {
+            assert!(check_issuer(bad).is_err(), "{bad}");
+        }
+    }
+}

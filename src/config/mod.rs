@@ -1,0 +1,4 @@
+//! The settings of a mount.
+
+pub mod api;
+pub mod store;

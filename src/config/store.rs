@@ -1,0 +1,190 @@
+//! Where the settings are kept.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::framework::error::Result;
+use crate::framework::record::{Collection, Record};
+use crate::framework::storage::Storage;
+use crate::model::agent::MAX_DELEGATION_DEPTH;
+use crate::model::ids::KeyName;
+use crate::model::time::Ttl;
+
+/// The longest lifetime that any mount may allow: one hour.
+pub const LONGEST_TTL: Ttl = Ttl::from_secs(3600);
+/// The key that signs where nothing else is said.
+pub const DEFAULT_KEY: &str = "default";
+
+/// How much a refused caller is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DenialDetail {
+    /// Only that it was refused, and the decision's id.
+    None,
+    /// The reason, as a code and a sentence.
+    #[default]
+    Reason,
+    /// The reason, the rule that came nearest, and what the request lacked.
+    Full,
+}
+
+/// What holds for a subject to whom no baseline was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BaselineRule {
+    /// Nobody may act for such a subject.
+    #[default]
+    Deny,
+    /// The subject may do anything; ceiling and delegation still bound it.
+    Unrestricted,
+}
+
+/// The settings of a mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The `iss` of every credential, and the base of discovery. Empty until
+    /// an operator sets it: nothing is issued before.
+    pub issuer: String,
+    /// A credential's lifetime where neither request nor target names one.
+    pub default_ttl: Ttl,
+    /// The longest lifetime of any credential.
+    pub max_ttl: Ttl,
+    /// The longest chain of delegations.
+    pub max_delegation_depth: u8,
+    /// How much a refused caller is told.
+    pub denial_detail: DenialDetail,
+    /// What holds for a subject without any baseline.
+    pub baseline_rule: BaselineRule,
+    /// The key that signs where a target names none.
+    pub signing_key: Option<KeyName>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            issuer: String::new(),
+            default_ttl: Ttl::from_secs(60),
+            max_ttl: LONGEST_TTL,
+            max_delegation_depth: 3.min(MAX_DELEGATION_DEPTH),
+            denial_detail: DenialDetail::default(),
+            baseline_rule: BaselineRule::default(),
+            signing_key: None,
+        }
+    }
+}
+
+/// The settings as they are stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v", deny_unknown_fields)]
+pub enum ConfigRecord {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1 {
+        /// See [`Config`].
+        issuer: String,
+        /// See [`Config`].
+        default_ttl: Ttl,
+        /// See [`Config`].
+        max_ttl: Ttl,
+        /// See [`Config`].
+        max_delegation_depth: u8,
+        /// See [`Config`].
+        denial_detail: DenialDetail,
+        /// See [`Config`].
+        baseline_rule: BaselineRule,
+        /// See [`Config`].
+        signing_key: Option<KeyName>,
+    },
+}
+
+impl Record for ConfigRecord {
+    const PREFIX: &'static str = "config/";
+    type Noun = Config;
+
+    fn upgrade(self) -> std::result::Result<Config, String> {
+        let Self::V1 {
+            issuer,
+            default_ttl,
+            max_ttl,
+            max_delegation_depth,
+            denial_detail,
+            baseline_rule,
+            signing_key,
+        } = self;
+        Ok(Config {
+            issuer,
+            default_ttl,
+            max_ttl,
+            max_delegation_depth,
+            denial_detail,
+            baseline_rule,
+            signing_key,
+        })
+    }
+
+    fn newest(config: &Config) -> Self {
+        let Config {
+            issuer,
+            default_ttl,
+            max_ttl,
+            max_delegation_depth,
+            denial_detail,
+            baseline_rule,
+            signing_key,
+        } = config.clone();
+        Self::V1 {
+            issuer,
+            default_ttl,
+            max_ttl,
+            max_delegation_depth,
+            denial_detail,
+            baseline_rule,
+            signing_key,
+        }
+    }
+}
+
+/// The settings of a mount, in storage.
+#[derive(Debug)]
+pub struct ConfigStore {
+    records: Collection<ConfigRecord>,
+    fallback: Arc<Config>,
+}
+
+impl ConfigStore {
+    const NAME: &'static str = "mount";
+
+    /// The settings in `storage`.
+    #[must_use]
+    pub fn new(storage: &Arc<dyn Storage>, standby: &Arc<AtomicBool>) -> Self {
+        Self {
+            records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            fallback: Arc::new(Config::default()),
+        }
+    }
+
+    /// The settings, or the defaults where none were written.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn get(&self) -> Result<Arc<Config>> {
+        let written = self.records.get(Self::NAME).await?;
+        Ok(written.unwrap_or_else(|| Arc::clone(&self.fallback)))
+    }
+
+    /// Replaces the settings.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn put(&self, config: Config) -> Result<Arc<Config>> {
+        self.records.store(Self::NAME, config).await
+    }
+
+    /// Another node changed `key`. Whether it is ours.
+    pub fn invalidate(&self, key: &str) -> bool {
+        self.records.invalidate(key)
+    }
+}

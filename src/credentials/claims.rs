@@ -1,0 +1,113 @@
+//! The claims of an access token, in the order a reader wants them.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::model::authorization::Scope;
+use crate::model::ids::{AgentId, AgentName, CredentialId, DecisionId};
+use crate::model::text::Label;
+
+/// The claims that a credential sets itself; a target's static claims may not
+/// take their names.
+pub const RESERVED: [&str; 17] = [
+    "iss",
+    "sub",
+    "act",
+    "aud",
+    "client_id",
+    "iat",
+    "nbf",
+    "exp",
+    "jti",
+    "authorization_details",
+    "cnf",
+    "txn",
+    "agentic",
+    "scope",
+    "status",
+    "may_act",
+    "auth_time",
+];
+
+/// The claims of an access token (RFC 9068 2.2, RFC 9396 9.1).
+#[derive(Debug, Serialize)]
+pub struct AccessToken<'a> {
+    /// Issuer.
+    pub iss: &'a str,
+    /// The human, or the agent where it acts on its own.
+    pub sub: &'a str,
+    /// The agent, where it acts for a human (RFC 8693 4.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Act<'a>>,
+    /// Whom it is for.
+    pub aud: Aud<'a>,
+    /// The agent, as the client that asked (RFC 8693 4.3).
+    pub client_id: &'a AgentId,
+    /// When it was issued.
+    pub iat: i64,
+    /// Since when it is valid.
+    pub nbf: i64,
+    /// Until when.
+    pub exp: i64,
+    /// Its id.
+    pub jti: &'a CredentialId,
+    /// What was granted.
+    pub authorization_details: &'a Scope,
+    /// The key that its bearer must prove to hold (RFC 7800, RFC 9449 6.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cnf: Option<Cnf<'a>>,
+    /// The host's id of the request, as its audit log has it.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub txn: &'a str,
+    /// What is ours.
+    pub agentic: Agentic<'a>,
+    /// The target's own.
+    #[serde(flatten)]
+    pub fixed: &'a Map<String, Value>,
+}
+
+/// An actor.
+#[derive(Debug, Serialize)]
+pub struct Act<'a> {
+    /// The agent.
+    pub sub: &'a AgentId,
+}
+
+/// One audience as text, several as a list (RFC 7519 4.1.3).
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Aud<'a> {
+    /// One.
+    One(&'a Label),
+    /// Several.
+    Several(&'a [Label]),
+}
+
+impl<'a> From<&'a [Label]> for Aud<'a> {
+    fn from(audience: &'a [Label]) -> Self {
+        match audience {
+            [one] => Self::One(one),
+            several => Self::Several(several),
+        }
+    }
+}
+
+/// A confirmation by thumbprint.
+#[derive(Debug, Serialize)]
+pub struct Cnf<'a> {
+    /// RFC 7638 thumbprint of the key.
+    pub jkt: &'a str,
+}
+
+/// What this plugin adds to the standard's claims.
+#[derive(Debug, Serialize)]
+pub struct Agentic<'a> {
+    /// The decision that allowed it.
+    pub decision_id: &'a DecisionId,
+    /// On whose authority.
+    pub mode: &'static str,
+    /// The agent's label for people.
+    pub agent: &'a AgentName,
+    /// The agent's epoch: a revocation starts a new one.
+    pub epoch: u64,
+}

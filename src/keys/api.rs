@@ -1,0 +1,298 @@
+//! `keys/…`: signing keys.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::config::store::DEFAULT_KEY;
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::error::{Error, Result};
+use crate::framework::response::{Listing, Reply};
+use crate::jose::alg::Algorithm;
+use crate::jose::signer::SigningKey;
+use crate::keys::store::{KeyRing, MAX_VERSIONS};
+use crate::model::ids::KeyName;
+use crate::model::time::Timestamp;
+use crate::state::{Cx, State};
+
+/// A signing key, as it is read: the public halves.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct KeyView {
+    name: KeyName,
+    algorithm: Algorithm,
+    latest_version: u32,
+    versions: Vec<VersionView>,
+}
+
+/// One version of a key, as it is read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct VersionView {
+    version: u32,
+    kid: String,
+    created_at: Timestamp,
+    /// Until when it is published; empty while it signs.
+    verify_until: String,
+    public_key: Map<String, Value>,
+}
+
+impl KeyView {
+    fn of(ring: &KeyRing) -> Result<Self> {
+        let versions = ring
+            .versions
+            .iter()
+            .map(|version| {
+                let key = SigningKey::from_pkcs8(ring.algorithm, version.pkcs8.expose())
+                    .map_err(|error| Error::Internal(format!("key {}: {error}", ring.name)))?;
+                let kid = key.public().thumbprint();
+                let Value::Object(public_key) = key.public().to_value() else {
+                    return Err(Error::Internal("a JWK is not an object".to_owned()));
+                };
+                Ok(VersionView {
+                    version: version.version,
+                    kid,
+                    created_at: version.created_at,
+                    verify_until: version
+                        .verify_until
+                        .map(|end| end.to_string())
+                        .unwrap_or_default(),
+                    public_key,
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self {
+            name: ring.name.clone(),
+            algorithm: ring.algorithm,
+            latest_version: ring.versions.last().map_or(0, |version| version.version),
+            versions,
+        })
+    }
+}
+
+/// List the signing keys.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ListKeys {
+    /// Show names after this one only.
+    #[serde(default)]
+    after: String,
+    /// Show at most this many; 0 shows all.
+    #[serde(default)]
+    limit: u32,
+}
+
+impl Endpoint<State> for ListKeys {
+    const PLACE: Place = Place {
+        path: "keys",
+        verb: Verb::List,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Signing key";
+    type Output = Listing;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
+        Ok(Listing::of(cx.keys.list(&self.after, self.limit).await?).into())
+    }
+}
+
+/// Read a signing key: its algorithm, versions and public halves.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadKey {
+    /// Name of the key.
+    name: KeyName,
+}
+
+impl Endpoint<State> for ReadKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}",
+        verb: Verb::Read,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Signing key";
+    type Output = KeyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        match cx.keys.get(&self.name).await? {
+            Some(ring) => Ok(KeyView::of(&ring)?.into()),
+            None => Ok(Reply::Nothing),
+        }
+    }
+}
+
+/// Make or import a signing key.
+///
+/// EdDSA and ES256 keys are made here; an RS256 key must be imported. Writing
+/// an existing key changes nothing unless a private key is given, which then
+/// becomes its next version. Private keys can never be read back.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct WriteKey {
+    /// Name of the key.
+    name: KeyName,
+    /// What it signs with: `EdDSA` (the default), `ES256` or `RS256`.
+    algorithm: Option<Algorithm>,
+    /// A private key to import, in PEM (PKCS#8; for RSA also PKCS#1).
+    private_key: Option<String>,
+}
+
+impl Endpoint<State> for WriteKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Signing key";
+    type Output = KeyView;
+
+    async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
+        match input
+            .get("name")
+            .and_then(Value::as_str)
+            .and_then(|name| name.parse().ok())
+        {
+            Some(name) => Ok(Some(cx.keys.get(&name).await?.is_some())),
+            None => Ok(None),
+        }
+    }
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        let Self {
+            name,
+            algorithm,
+            private_key,
+        } = self;
+        let stored = cx
+            .keys
+            .update(&name, |present| match present {
+                Some(ring) if algorithm.is_some_and(|wanted| wanted != ring.algorithm) => {
+                    Err(Error::field(
+                        "algorithm",
+                        format_args!(
+                            "key `{name}` signs with {}; make another key for another algorithm",
+                            ring.algorithm
+                        ),
+                    ))
+                }
+                Some(ring) => {
+                    let mut ring = ring.clone();
+                    if let Some(pem) = &private_key {
+                        let key = import(ring.algorithm, pem)?;
+                        add_version(&mut ring, &key, cx.now)?;
+                    }
+                    Ok(ring)
+                }
+                None => {
+                    let algorithm = algorithm.unwrap_or(Algorithm::EdDsa);
+                    let key = match &private_key {
+                        Some(pem) => import(algorithm, pem)?,
+                        None => generate(algorithm, cx)?,
+                    };
+                    let mut ring = KeyRing {
+                        name: name.clone(),
+                        algorithm,
+                        versions: Vec::new(),
+                    };
+                    ring.rotate(&key, cx.now);
+                    Ok(ring)
+                }
+            })
+            .await?;
+        Ok(KeyView::of(&stored)?.into())
+    }
+}
+
+/// Delete a signing key.
+///
+/// Refused while a target or the mount's settings use it. Credentials that it
+/// signed can no longer be verified.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct DeleteKey {
+    /// Name of the key.
+    name: KeyName,
+}
+
+impl Endpoint<State> for DeleteKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}",
+        verb: Verb::Delete,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Signing key";
+    type Output = KeyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        let fallback = cx.config.get().await?.signing_key.clone();
+        let is_fallback = match &fallback {
+            Some(name) => *name == self.name,
+            None => self.name.as_str() == DEFAULT_KEY,
+        };
+        if is_fallback {
+            return Err(Error::Invalid(format!(
+                "key `{}` is the one that signs where a target names none; set `signing_key` under `config` to another first",
+                self.name
+            )));
+        }
+        let users = cx.targets.using_key(&self.name).await?;
+        if !users.is_empty() {
+            return Err(Error::Invalid(format!(
+                "key `{}` is used by the targets {}; change them first",
+                self.name,
+                users.join(", ")
+            )));
+        }
+        cx.keys.remove(&self.name).await?;
+        Ok(Reply::Nothing)
+    }
+}
+
+/// Rotate a signing key.
+///
+/// A new version signs from now on. The one before it stays published for an
+/// hour, the longest that anything it signed can live. An imported RS256 key
+/// is rotated by writing the next private key to `keys/:name`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct RotateKey {
+    /// Name of the key.
+    name: KeyName,
+}
+
+impl Endpoint<State> for RotateKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}/rotate",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = KeyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        let stored = cx
+            .keys
+            .update(&self.name, |present| {
+                let Some(ring) = present else {
+                    return Err(Error::NotFound(format!("there is no key `{}`", self.name)));
+                };
+                let mut ring = ring.clone();
+                let key = generate(ring.algorithm, cx)?;
+                add_version(&mut ring, &key, cx.now)?;
+                Ok(ring)
+            })
+            .await?;
+        Ok(KeyView::of(&stored)?.into())
+    }
+}
+
+fn add_version(ring: &mut KeyRing, key: &SigningKey, now: Timestamp) -> Result<()> {
+    ring.rotate(key, now);
+    if ring.versions.len() > MAX_VERSIONS {
+        return Err(Error::Invalid(format!(
+            "key `{}` already has {MAX_VERSIONS} versions that verify; wait until the oldest have expired",
+            ring.name
+        )));
+    }
+    Ok(())
+}
+
+fn import(algorithm: Algorithm, pem: &str) -> Result<SigningKey> {
+    SigningKey::from_pem(algorithm, pem).map_err(|error| Error::field("private_key", error))
+}
+
+fn generate(algorithm: Algorithm, cx: &Cx) -> Result<SigningKey> {
+    SigningKey::generate(algorithm, cx.rng()).map_err(|error| Error::field("algorithm", error))
+}

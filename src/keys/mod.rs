@@ -1,0 +1,5 @@
+//! Signing keys, their rotation, and how verifiers learn of them.
+
+pub mod api;
+pub mod discovery;
+pub mod store;

@@ -1,0 +1,382 @@
+//! Where signing keys are kept. Private keys never leave through any path.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::config::store::{DEFAULT_KEY, LONGEST_TTL};
+use crate::framework::error::{Error, Result};
+use crate::framework::record::{Collection, Record};
+use crate::framework::snapshot::Snapshot;
+use crate::framework::storage::Storage;
+use crate::jose::alg::Algorithm;
+use crate::jose::jwk::PublicJwk;
+use crate::jose::jws::{Header, HeaderBytes};
+use crate::jose::signer::SigningKey;
+use crate::model::ids::KeyName;
+use crate::model::secret::Secret;
+use crate::model::time::Timestamp;
+
+/// The most versions a key may have at once.
+pub const MAX_VERSIONS: usize = 32;
+/// The header type of an access token (RFC 9068 2.1).
+pub const ACCESS_TOKEN: &str = "at+jwt";
+
+/// A named signing key, with the versions that rotation has left.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    /// Its name.
+    pub name: KeyName,
+    /// What it signs with.
+    pub algorithm: Algorithm,
+    /// Its versions, oldest first; the last signs. Never empty.
+    pub versions: Vec<KeyVersion>,
+}
+
+/// One version of a key.
+#[derive(Clone, Debug)]
+pub struct KeyVersion {
+    /// Counts from 1.
+    pub version: u32,
+    /// When it was made or imported.
+    pub created_at: Timestamp,
+    /// When the last token it signed has expired; `None` while it signs.
+    pub verify_until: Option<Timestamp>,
+    /// The private key, PKCS#8 DER.
+    pub pkcs8: Secret<Vec<u8>>,
+}
+
+impl KeyRing {
+    /// Adds a version that signs from now on. The one before it verifies until
+    /// everything it may have signed has expired.
+    pub fn rotate(&mut self, key: &SigningKey, now: Timestamp) {
+        self.versions
+            .retain(|version| version.verify_until.is_none_or(|end| end > now));
+        let version = self
+            .versions
+            .iter()
+            .map(|version| version.version)
+            .max()
+            .unwrap_or(0)
+            .saturating_add(1);
+        if let Some(last) = self.versions.last_mut() {
+            last.verify_until = Some(now.plus(LONGEST_TTL));
+        }
+        self.versions.push(KeyVersion {
+            version,
+            created_at: now,
+            verify_until: None,
+            pkcs8: key.to_pkcs8(),
+        });
+    }
+}
+
+/// A key ring as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v", deny_unknown_fields)]
+pub enum KeyRecord {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1 {
+        /// See [`KeyRing`].
+        name: KeyName,
+        /// See [`KeyRing`].
+        algorithm: Algorithm,
+        /// See [`KeyRing`].
+        versions: Vec<KeyVersionV1>,
+    },
+}
+
+/// A key version as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyVersionV1 {
+    version: u32,
+    created_at: Timestamp,
+    verify_until: Option<Timestamp>,
+    pkcs8: String,
+}
+
+impl Record for KeyRecord {
+    const PREFIX: &'static str = "key/";
+    const SEAL_WRAP: bool = true;
+    type Noun = KeyRing;
+
+    fn upgrade(self) -> std::result::Result<KeyRing, String> {
+        let Self::V1 {
+            name,
+            algorithm,
+            versions,
+        } = self;
+        let versions = versions
+            .into_iter()
+            .map(|stored| {
+                let pkcs8 = STANDARD
+                    .decode(stored.pkcs8)
+                    .map_err(|_| "its private key is not base64".to_owned())?;
+                Ok(KeyVersion {
+                    version: stored.version,
+                    created_at: stored.created_at,
+                    verify_until: stored.verify_until,
+                    pkcs8: Secret::new(pkcs8),
+                })
+            })
+            .collect::<std::result::Result<Vec<_>, String>>()?;
+        if versions.is_empty() {
+            return Err("it has no version".to_owned());
+        }
+        Ok(KeyRing {
+            name,
+            algorithm,
+            versions,
+        })
+    }
+
+    fn newest(ring: &KeyRing) -> Self {
+        let versions = ring
+            .versions
+            .iter()
+            .map(|version| KeyVersionV1 {
+                version: version.version,
+                created_at: version.created_at,
+                verify_until: version.verify_until,
+                pkcs8: STANDARD.encode(version.pkcs8.expose()),
+            })
+            .collect();
+        Self::V1 {
+            name: ring.name.clone(),
+            algorithm: ring.algorithm,
+            versions,
+        }
+    }
+}
+
+/// A key that is ready to sign: parsed once, with its header encoded once.
+#[derive(Debug)]
+pub struct Signer {
+    /// The key.
+    pub key: SigningKey,
+    /// Its public half, as published.
+    pub public: PublicJwk,
+    /// The header of an access token signed by it.
+    pub access_token_header: HeaderBytes,
+}
+
+/// A public key as the key set shows it.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The JWK.
+    pub jwk: Value,
+    /// Until when it is shown; `None`: as long as it signs.
+    pub until: Option<Timestamp>,
+}
+
+/// Every key of a mount, parsed.
+#[derive(Debug, Default)]
+pub struct KeySet {
+    /// The signing version of each key.
+    pub signers: BTreeMap<KeyName, Arc<Signer>>,
+    /// Every version that verifies.
+    pub published: Vec<Published>,
+    /// The algorithms among them.
+    pub algorithms: Vec<Algorithm>,
+}
+
+/// The keys of a mount, in storage.
+#[derive(Debug)]
+pub struct KeyStore {
+    records: Collection<KeyRecord>,
+    set: Snapshot<KeySet>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl KeyStore {
+    /// The keys in `storage`.
+    #[must_use]
+    pub fn new(storage: &Arc<dyn Storage>, standby: &Arc<AtomicBool>) -> Self {
+        Self {
+            records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            set: Snapshot::new(Arc::clone(standby)),
+            writing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// A key by its name.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn get(&self, name: &KeyName) -> Result<Option<Arc<KeyRing>>> {
+        self.records.get(name.as_str()).await
+    }
+
+    /// The names of all keys.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<String>> {
+        self.records.list(after, limit).await
+    }
+
+    /// Changes a key, or makes it: `change` sees what is there now.
+    ///
+    /// # Errors
+    /// What `change` refuses, or if storage fails.
+    pub async fn update(
+        &self,
+        name: &KeyName,
+        change: impl FnOnce(Option<&KeyRing>) -> Result<KeyRing> + Send,
+    ) -> Result<Arc<KeyRing>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let present = self.records.get(name.as_str()).await?;
+        let ring = change(present.as_deref())?;
+        let stored = self.records.store(name.as_str(), ring).await;
+        self.set.forget();
+        stored
+    }
+
+    /// Removes a key.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn remove(&self, name: &KeyName) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let removed = self.records.remove(name.as_str()).await;
+        self.set.forget();
+        removed
+    }
+
+    /// Every key, parsed.
+    ///
+    /// # Errors
+    /// If storage fails or holds what cannot be a key.
+    pub async fn set(&self) -> Result<Arc<KeySet>> {
+        self.set.get(|| self.load()).await
+    }
+
+    /// The name in a field that refers to a key; empty refers to none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such key.
+    pub async fn reference(&self, field: &str, name: &str) -> Result<Option<KeyName>> {
+        if name.is_empty() {
+            return Ok(None);
+        }
+        let name: KeyName = name.parse().map_err(|error| Error::field(field, error))?;
+        match self.get(&name).await? {
+            Some(_) => Ok(Some(name)),
+            None => Err(Error::field(
+                field,
+                format_args!("there is no key `{name}`; make it under `keys/{name}`"),
+            )),
+        }
+    }
+
+    /// Makes the default key of a new mount, if nobody has made it yet.
+    ///
+    /// # Errors
+    /// If storage fails; on a read-only node, with the text that forwards.
+    pub async fn ensure_default(
+        &self,
+        make: impl FnOnce() -> Result<SigningKey> + Send,
+        now: Timestamp,
+    ) -> Result<()> {
+        let name: KeyName = DEFAULT_KEY
+            .parse()
+            .map_err(|_| Error::Internal("the default key has no name".to_owned()))?;
+        if self.get(&name).await?.is_some() {
+            return Ok(());
+        }
+        let key = make()?;
+        self.update(&name, |present| match present {
+            Some(ring) => Ok(ring.clone()),
+            None => {
+                let mut ring = KeyRing {
+                    name: name.clone(),
+                    algorithm: key.alg(),
+                    versions: Vec::new(),
+                };
+                ring.rotate(&key, now);
+                Ok(ring)
+            }
+        })
+        .await
+        .map(drop)
+    }
+
+    /// Another node changed `key`. Whether it is ours.
+    pub fn invalidate(&self, key: &str) -> bool {
+        let ours = self.records.invalidate(key);
+        if ours {
+            self.set.forget();
+        }
+        ours
+    }
+
+    async fn load(&self) -> Result<KeySet> {
+        let mut set = KeySet::default();
+        for name in self.list("", 0).await? {
+            let Some(ring) = self.records.get(&name).await? else {
+                continue;
+            };
+            set.add(&ring)?;
+        }
+        Ok(set)
+    }
+}
+
+impl KeySet {
+    fn add(&mut self, ring: &KeyRing) -> Result<()> {
+        for version in &ring.versions {
+            let broken = |problem: String| {
+                Error::Internal(format!(
+                    "version {} of key {} is not a key: {problem}",
+                    version.version, ring.name
+                ))
+            };
+            let key = SigningKey::from_pkcs8(ring.algorithm, version.pkcs8.expose())
+                .map_err(|error| broken(error.to_string()))?;
+            let kid = key.public().thumbprint();
+            let public = key
+                .public()
+                .clone()
+                .with_kid(&kid)
+                .map_err(|error| broken(error.to_string()))?;
+            self.published.push(Published {
+                jwk: public.to_value(),
+                until: version.verify_until,
+            });
+            if version.verify_until.is_none() {
+                let header = Header::new(ring.algorithm)
+                    .with_typ(ACCESS_TOKEN)
+                    .with_kid(&kid);
+                let signer = Signer {
+                    key,
+                    public,
+                    access_token_header: HeaderBytes::new(&header),
+                };
+                self.signers.insert(ring.name.clone(), Arc::new(signer));
+            }
+        }
+        if !self.algorithms.contains(&ring.algorithm) {
+            self.algorithms.push(ring.algorithm);
+        }
+        Ok(())
+    }
+
+    /// The key set to publish at `now` (RFC 7517 5).
+    #[must_use]
+    pub fn jwks(&self, now: Timestamp) -> Value {
+        let keys: Vec<&Value> = self
+            .published
+            .iter()
+            .filter(|key| key.until.is_none_or(|end| end > now))
+            .map(|key| &key.jwk)
+            .collect();
+        serde_json::json!({ "keys": keys })
+    }
+}

@@ -1,0 +1,337 @@
+//! A mount: which endpoints it has, and its life from setup to invalidation.
+
+use std::sync::{Arc, OnceLock};
+
+use async_trait::async_trait;
+use ring::rand::SystemRandom;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::agents::{api as agents, enterprise, own};
+use crate::baselines::api as baselines;
+use crate::config::api as config;
+use crate::credentials::api as credentials;
+use crate::decisions::{api as decisions, authzen};
+use crate::framework::backend::{Backend, Factory, MountConfig, MountType, SpecialPaths};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Route, Verb};
+use crate::framework::error::{Error, Result};
+use crate::framework::record::Record as _;
+use crate::framework::request::{Operation, Request};
+use crate::framework::response::{Reply, Response};
+use crate::framework::router::Router;
+use crate::framework::storage::Storage;
+use crate::framework::system::SystemView;
+use crate::framework::{help, openapi};
+use crate::jose::alg::Algorithm;
+use crate::jose::signer::SigningKey;
+use crate::keys::{api as keys, discovery, store::KeyRecord};
+use crate::locations::api as locations;
+use crate::model::time::{Clock, SystemClock};
+use crate::policies::api as policies;
+use crate::state::{Cx, State};
+use crate::targets::api as targets;
+
+const ABOUT: &str = "The agentic plugin gives AI agents an identity of their own, a ceiling, a policy\n\
+decision for every request, and a credential that lives for that request only.\n\n\
+Register agents under agents/, say what they are for under targets/, write what\n\
+they may do under policies/, and let them ask under creds/issue.";
+
+/// Every endpoint of a mount.
+#[must_use]
+pub fn routes() -> Vec<Route<State>> {
+    vec![
+        Route::of::<Info<false>>(),
+        Route::of::<Info<true>>(),
+        Route::of::<config::ReadConfig>(),
+        Route::of::<config::WriteConfig>(),
+        Route::of::<keys::ListKeys>(),
+        Route::of::<keys::ReadKey>(),
+        Route::of::<keys::WriteKey>(),
+        Route::of::<keys::DeleteKey>(),
+        Route::of::<keys::RotateKey>(),
+        Route::of::<discovery::ReadKeySet>(),
+        Route::of::<discovery::ReadDiscovery>(),
+        Route::of::<agents::ListAgents>(),
+        Route::of::<agents::WriteAgent<false>>(),
+        Route::of::<agents::WriteAgent<true>>(),
+        Route::of::<agents::ReadAgent>(),
+        Route::of::<agents::DeleteAgent>(),
+        Route::of::<agents::ReadAgentById>(),
+        Route::of::<agents::ReadAgentByEntity>(),
+        Route::of::<agents::SuspendAgent>(),
+        Route::of::<agents::ResumeAgent>(),
+        Route::of::<agents::RevokeAgent>(),
+        Route::of::<own::ReadSelf>(),
+        Route::of::<enterprise::Register>(),
+        Route::of::<enterprise::ListRegistrations>(),
+        Route::of::<enterprise::ReadRegistration>(),
+        Route::of::<enterprise::ReplaceRegistration>(),
+        Route::of::<enterprise::DeleteRegistration>(),
+        Route::of::<enterprise::ListRegistrationNames>(),
+        Route::of::<enterprise::ReadRegistrationByName>(),
+        Route::of::<enterprise::ReadRegistrationByEntity>(),
+        Route::of::<targets::ListTargets>(),
+        Route::of::<targets::ReadTarget>(),
+        Route::of::<targets::WriteTarget>(),
+        Route::of::<targets::DeleteTarget>(),
+        Route::of::<policies::ListPolicies>(),
+        Route::of::<policies::ReadPolicy>(),
+        Route::of::<policies::WritePolicy>(),
+        Route::of::<policies::DeletePolicy>(),
+        Route::of::<baselines::ListEntityBaselines>(),
+        Route::of::<baselines::ReadEntityBaseline>(),
+        Route::of::<baselines::WriteEntityBaseline>(),
+        Route::of::<baselines::DeleteEntityBaseline>(),
+        Route::of::<baselines::ListGroupBaselines>(),
+        Route::of::<baselines::ReadGroupBaseline>(),
+        Route::of::<baselines::WriteGroupBaseline>(),
+        Route::of::<baselines::DeleteGroupBaseline>(),
+        Route::of::<locations::ListLocations>(),
+        Route::of::<locations::ReadLocation>(),
+        Route::of::<locations::WriteLocation>(),
+        Route::of::<locations::DeleteLocation>(),
+        Route::of::<credentials::IssueCredential<false>>(),
+        Route::of::<credentials::IssueCredential<true>>(),
+        Route::of::<decisions::Evaluate>(),
+        Route::of::<authzen::AccessEvaluation>(),
+        Route::of::<authzen::AccessEvaluations>(),
+        Route::of::<authzen::ReadAuthzenConfiguration>(),
+    ]
+}
+
+/// The router, made once per process: all mounts have the same paths.
+fn router() -> &'static Router<State> {
+    static ROUTER: OnceLock<Router<State>> = OnceLock::new();
+    ROUTER.get_or_init(|| Router::new(routes()))
+}
+
+/// What this plugin is.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct InfoView {
+    version: &'static str,
+}
+
+/// Tell which plugin, of which version, serves this mount.
+///
+/// Touches no storage, in either operation: a round trip and nothing else.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Info<const WRITE: bool> {}
+
+impl<const WRITE: bool> Endpoint<State> for Info<WRITE> {
+    const PLACE: Place = Place {
+        path: "info",
+        verb: if WRITE { Verb::Write } else { Verb::Read },
+    };
+    const AUDIENCE: Audience = Audience::Caller;
+    type Output = InfoView;
+
+    async fn handle(self, _: &Cx) -> Result<Reply<InfoView>> {
+        Ok(InfoView {
+            version: env!("CARGO_PKG_VERSION"),
+        }
+        .into())
+    }
+}
+
+/// Makes mounts of this plugin.
+#[derive(Debug)]
+pub struct Mounts<C = SystemClock> {
+    clock: Arc<C>,
+}
+
+impl Default for Mounts {
+    fn default() -> Self {
+        Self::with_clock(SystemClock)
+    }
+}
+
+impl<C: Clock> Mounts<C> {
+    /// Mounts that live by this clock.
+    pub fn with_clock(clock: C) -> Self {
+        Self {
+            clock: Arc::new(clock),
+        }
+    }
+}
+
+impl<C: Clock + 'static> Factory for Mounts<C> {
+    fn mount(
+        &self,
+        config: MountConfig,
+        storage: Arc<dyn Storage>,
+        system: Arc<dyn SystemView>,
+    ) -> Arc<dyn Backend> {
+        Arc::new(Mount {
+            mount_type: config.mount_type,
+            state: Arc::new(State::new(&storage, system)),
+            storage,
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+        })
+    }
+}
+
+/// One mount.
+#[derive(Debug)]
+struct Mount {
+    mount_type: MountType,
+    state: Arc<State>,
+    storage: Arc<dyn Storage>,
+    clock: Arc<dyn Clock>,
+}
+
+/// The layout of storage that this release writes. A higher number was written
+/// by a newer release.
+const LAYOUT: u32 = 1;
+const LAYOUT_KEY: &str = "meta/layout";
+
+#[async_trait]
+impl Backend for Mount {
+    fn special_paths(&self) -> SpecialPaths {
+        let unauthenticated = router()
+            .paths()
+            .flat_map(|path| &path.routes)
+            .filter(|route| route.audience == Audience::Public)
+            .map(|route| host_pattern(route.place.path))
+            .collect();
+        SpecialPaths {
+            root: Vec::new(),
+            unauthenticated,
+            seal_wrap_storage: vec![KeyRecord::PREFIX.to_owned()],
+        }
+    }
+
+    async fn initialize(&self) -> Result<()> {
+        let layout = self.storage.get(LAYOUT_KEY).await?;
+        let known = layout.is_none_or(|bytes| {
+            std::str::from_utf8(&bytes).is_ok_and(|text| text.parse() == Ok(LAYOUT))
+        });
+        if !known {
+            return Err(Error::Host(
+                "the storage of this mount was written by a newer release of this plugin; install that release again".to_owned(),
+            ));
+        }
+        let standby = self.state.system.is_read_only().await?;
+        self.state.set_standby(standby);
+        if standby {
+            return Ok(());
+        }
+        match self.prepare().await {
+            // The host may set a mount up read-only, and says so only here.
+            Err(Error::Host(problem)) => {
+                tracing::warn!(problem, "the mount could not be prepared yet");
+                Ok(())
+            }
+            prepared => prepared,
+        }
+    }
+
+    async fn handle(&self, request: Request) -> Result<Option<Response>> {
+        match request.operation {
+            Operation::Help => self.help(&request).map(Some),
+            Operation::Periodic => {
+                self.state.rates.forget_idle(self.clock.now());
+                Ok(None)
+            }
+            // No credential of this release is a lease.
+            Operation::Renew | Operation::Revoke => Err(Error::Unsupported),
+            Operation::Create
+            | Operation::Read
+            | Operation::Update
+            | Operation::Delete
+            | Operation::List => self.serve(request).await,
+        }
+    }
+
+    async fn exists(&self, request: Request) -> Result<Option<bool>> {
+        let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+        match router().route(request.operation, &request.path) {
+            Ok((route, captures)) => route.exists(request.data, captures, &cx).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn invalidate(&self, key: &str) {
+        self.state.invalidate(key);
+    }
+}
+
+impl Mount {
+    async fn serve(&self, request: Request) -> Result<Option<Response>> {
+        let (route, captures) = router().route(request.operation, &request.path)?;
+        let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+        admit(route.audience, request.unauthenticated, &cx).await?;
+        route.serve(request.data, captures, &cx).await
+    }
+
+    /// What a new mount needs before it can issue.
+    async fn prepare(&self) -> Result<()> {
+        if self.storage.get(LAYOUT_KEY).await?.is_none() {
+            let write = crate::framework::storage::Write::Put {
+                key: LAYOUT_KEY.to_owned(),
+                value: LAYOUT.to_string().into_bytes(),
+                seal_wrap: false,
+            };
+            self.storage.commit(vec![write]).await?;
+        }
+        let make = || {
+            SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new())
+                .map_err(|error| Error::Internal(format!("no default key: {error}")))
+        };
+        self.state.keys.ensure_default(make, self.clock.now()).await
+    }
+
+    fn help(&self, request: &Request) -> Result<Response> {
+        let path = request.path.strip_suffix('/').unwrap_or(&request.path);
+        let prefix = request
+            .data
+            .get("requestResponsePrefix")
+            .and_then(Value::as_str)
+            .unwrap_or("agentic");
+        let (text, document) = if path.is_empty() {
+            (
+                help::root(ABOUT, router()),
+                openapi::of_mount(router(), self.mount_type, prefix),
+            )
+        } else {
+            let (found, _) = router().find(path).ok_or(Error::NoRoute)?;
+            (
+                help::path(&request.path, found),
+                openapi::document([found], self.mount_type, prefix),
+            )
+        };
+        let data = json!({ "help": text.trim(), "see_also": null, "openapi": document });
+        Ok(Response {
+            data: data.to_string(),
+            warnings: Vec::new(),
+        })
+    }
+}
+
+/// Refuses callers whom a path is not for, whatever the server's ACL says.
+async fn admit(audience: Audience, unauthenticated: bool, cx: &Cx) -> Result<()> {
+    match audience {
+        Audience::Operator | Audience::Caller if unauthenticated => {
+            Err(Error::Denied("permission denied".to_owned()))
+        }
+        Audience::Public | Audience::Caller => Ok(()),
+        Audience::Operator => match &cx.caller.entity_id {
+            Some(entity) => match cx.agents.by_entity(entity).await? {
+                Some(agent) => Err(Error::Denied(format!(
+                    "`{}` is a registered agent, and agents may not govern: ask an operator",
+                    agent.name
+                ))),
+                None => Ok(()),
+            },
+            None => Ok(()),
+        },
+    }
+}
+
+/// A path in the host's notation: `+` for a captured segment.
+fn host_pattern(path: &str) -> String {
+    path.split('/')
+        .map(|part| if part.starts_with('{') { "+" } else { part })
+        .collect::<Vec<_>>()
+        .join("/")
+}

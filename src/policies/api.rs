@@ -1,0 +1,250 @@
+//! `policies/…`: what agents and subjects may do.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::decisions::replay::{self, ChangedDecision};
+use crate::engine;
+use crate::engine::diagnostic::Diagnostic;
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::error::{Error, Result};
+use crate::framework::response::{Listing, Reply};
+use crate::model::ids::PolicyName;
+use crate::model::time::Timestamp;
+use crate::policies::store::Policy;
+use crate::state::{Cx, State};
+
+/// A policy, as it is read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PolicyView {
+    name: PolicyName,
+    policy: String,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl PolicyView {
+    fn of(policy: &Policy) -> Self {
+        Self {
+            name: policy.name.clone(),
+            policy: policy.text.clone(),
+            created_at: policy.created_at,
+            updated_at: policy.updated_at,
+        }
+    }
+}
+
+/// What became of a written policy.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PolicyWritten {
+    name: PolicyName,
+    /// How many rules it has.
+    rules: usize,
+    /// What was probably not meant.
+    diagnostics: Vec<Diagnostic>,
+    /// Whether it was only tried.
+    dry_run: bool,
+    /// How many recent decisions were tried against it; with `dry_run` only.
+    replayed: usize,
+    /// Those whose outcome it would change; with `dry_run` only.
+    changed: Vec<ChangedDecision>,
+}
+
+/// List the policies.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ListPolicies {
+    /// Show names after this one only.
+    #[serde(default)]
+    after: String,
+    /// Show at most this many; 0 shows all.
+    #[serde(default)]
+    limit: u32,
+}
+
+impl Endpoint<State> for ListPolicies {
+    const PLACE: Place = Place {
+        path: "policies",
+        verb: Verb::List,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Policy";
+    type Output = Listing;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
+        Ok(Listing::of(cx.policies.list(&self.after, self.limit).await?).into())
+    }
+}
+
+/// Read a policy.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadPolicy {
+    /// Name of the policy.
+    name: PolicyName,
+}
+
+impl Endpoint<State> for ReadPolicy {
+    const PLACE: Place = Place {
+        path: "policies/{name}",
+        verb: Verb::Read,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Policy";
+    type Output = PolicyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<PolicyView>> {
+        let policy = cx.policies.get(&self.name).await?;
+        Ok(policy.map(|policy| PolicyView::of(&policy)).into())
+    }
+}
+
+/// Write a policy.
+///
+/// The text is HCL, plain or base64; what is wrong with it is said all at
+/// once, with line, column and what to write instead. With `dry_run` nothing
+/// is written: the answer says which recent decisions would have come out
+/// differently.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct WritePolicy {
+    /// Name of the policy.
+    name: PolicyName,
+    /// Text of the policy: HCL, plain or base64.
+    policy: String,
+    /// Only try it against the recent decisions of this node.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+impl Endpoint<State> for WritePolicy {
+    const PLACE: Place = Place {
+        path: "policies/{name}",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Policy";
+    type Output = PolicyWritten;
+
+    async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
+        match input
+            .get("name")
+            .and_then(Value::as_str)
+            .and_then(|name| name.parse().ok())
+        {
+            Some(name) => Ok(Some(cx.policies.get(&name).await?.is_some())),
+            None => Ok(None),
+        }
+    }
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<PolicyWritten>> {
+        let text = plain(self.policy);
+        let (compiled, diagnostics) =
+            engine::compile(&self.name, &text).map_err(|problems| refusal(&problems))?;
+        let mut written = PolicyWritten {
+            name: self.name.clone(),
+            rules: compiled.rules.len(),
+            diagnostics,
+            dry_run: self.dry_run,
+            replayed: 0,
+            changed: Vec::new(),
+        };
+        if self.dry_run {
+            let before = cx.policies.library().await?;
+            let after = before.with(compiled);
+            (written.replayed, written.changed) =
+                replay::compare(&cx.recent.all(), &before, &after);
+        } else {
+            cx.policies.put(&self.name, text, cx.now).await?;
+        }
+        Ok(written.into())
+    }
+}
+
+/// A policy's text, which some clients send in base64. HCL is never valid
+/// base64: it needs spaces, quotes or braces.
+fn plain(given: String) -> String {
+    let packed: String = given.split_ascii_whitespace().collect();
+    match STANDARD.decode(packed).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        _ => given,
+    }
+}
+
+fn refusal(problems: &[Diagnostic]) -> Error {
+    let lines: Vec<String> = problems.iter().take(20).map(ToString::to_string).collect();
+    let more = problems.len().saturating_sub(lines.len());
+    let tail = if more == 0 {
+        String::new()
+    } else {
+        format!("\nand {more} more")
+    };
+    Error::field(
+        "policy",
+        format_args!("the policy was refused:\n{}{tail}", lines.join("\n")),
+    )
+}
+
+/// Delete a policy.
+///
+/// Refused while an agent's ceiling or a subject's baseline names it.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct DeletePolicy {
+    /// Name of the policy.
+    name: PolicyName,
+}
+
+impl Endpoint<State> for DeletePolicy {
+    const PLACE: Place = Place {
+        path: "policies/{name}",
+        verb: Verb::Delete,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    const ITEM: &'static str = "Policy";
+    type Output = PolicyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<PolicyView>> {
+        let mut users: Vec<String> = Vec::new();
+        users.extend(
+            cx.agents
+                .using_policy(&self.name)
+                .await?
+                .into_iter()
+                .map(|name| format!("agent {name}")),
+        );
+        users.extend(cx.baselines.using_policy(&self.name).await?);
+        if !users.is_empty() {
+            let shown = users
+                .iter()
+                .take(20)
+                .cloned()
+                .collect::<Vec<_>>()
+                .join(", ");
+            let more = users.len().saturating_sub(20);
+            let tail = if more == 0 {
+                String::new()
+            } else {
+                format!(" and {more} more")
+            };
+            return Err(Error::Invalid(format!(
+                "policy `{}` is in use by {shown}{tail}; detach it there first",
+                self.name
+            )));
+        }
+        cx.policies.remove(&self.name).await?;
+        Ok(Reply::Nothing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_may_come_in_base64() {
+        let text = "rule \"a\" {\n  effect = \"allow\"\n}\n";
+        assert_eq!(plain(text.to_owned()), text);
+        assert_eq!(plain(STANDARD.encode(text)), text);
+        assert_eq!(plain(String::new()), "");
+    }
+}

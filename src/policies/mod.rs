@@ -1,0 +1,4 @@
+//! Policies: their texts, and the compiled library that decisions read.
+
+pub mod api;
+pub mod store;

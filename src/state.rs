@@ -1,0 +1,167 @@
+//! The state of one mount: its stores, its counters, its view of the host.
+//! Two mounts share nothing.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::agents::store::AgentStore;
+use crate::baselines::store::BaselineStore;
+use crate::config::store::ConfigStore;
+use crate::decisions::recent::Recent;
+use crate::engine::facts::RateCounts;
+use crate::engine::rate::{Charge, RateBook, Refusal};
+use crate::framework::error::Result;
+use crate::framework::request;
+use crate::framework::storage::Storage;
+use crate::framework::system::SystemView;
+use crate::keys::store::KeyStore;
+use crate::locations::store::LocationStore;
+use crate::model::time::{Timestamp, Ttl};
+use crate::policies::store::PolicyStore;
+use crate::targets::store::TargetStore;
+
+/// The context of one request on a mount of ours.
+pub type Cx = request::Cx<State>;
+
+/// How long an answer of the host about the mount's longest lease is trusted.
+/// The host tells nobody when an operator tunes it.
+const LEASE_LIMIT_TRUST: Duration = Duration::from_secs(5);
+
+/// The state of one mount.
+#[derive(Debug)]
+pub struct State {
+    /// The settings.
+    pub config: ConfigStore,
+    /// The signing keys.
+    pub keys: KeyStore,
+    /// The registry.
+    pub agents: AgentStore,
+    /// The systems that credentials are for.
+    pub targets: TargetStore,
+    /// The policies.
+    pub policies: PolicyStore,
+    /// What subjects may do.
+    pub baselines: BaselineStore,
+    /// Named network ranges.
+    pub locations: LocationStore,
+    /// The latest decisions, in memory.
+    pub recent: Recent,
+    /// How much of each rate is used on this node.
+    pub rates: Arc<Rates>,
+    /// The host.
+    pub system: Arc<dyn SystemView>,
+    standby: Arc<AtomicBool>,
+    lease_limit: Mutex<Option<(Instant, Ttl)>>,
+}
+
+impl State {
+    /// The state over a mount's storage. Touches neither storage nor host.
+    #[must_use]
+    pub fn new(storage: &Arc<dyn Storage>, system: Arc<dyn SystemView>) -> Self {
+        let standby = Arc::new(AtomicBool::new(false));
+        Self {
+            config: ConfigStore::new(storage, &standby),
+            keys: KeyStore::new(storage, &standby),
+            agents: AgentStore::new(storage, &standby),
+            targets: TargetStore::new(storage, &standby),
+            policies: PolicyStore::new(storage, &standby),
+            baselines: BaselineStore::new(storage, &standby),
+            locations: LocationStore::new(storage, &standby),
+            recent: Recent::default(),
+            rates: Arc::default(),
+            system,
+            standby,
+            lease_limit: Mutex::new(None),
+        }
+    }
+
+    /// Says whether this node only reads. The host makes a new instance when
+    /// that changes.
+    pub fn set_standby(&self, yes: bool) {
+        self.standby.store(yes, Ordering::Relaxed);
+    }
+
+    /// The longest lease that the host allows this mount, at most five seconds
+    /// old.
+    ///
+    /// # Errors
+    /// If the host does not say.
+    pub async fn lease_limit(&self) -> Result<Ttl> {
+        let known = *self
+            .lease_limit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, limit)) = known.filter(|(since, _)| since.elapsed() < LEASE_LIMIT_TRUST) {
+            return Ok(limit);
+        }
+        let limit = self.system.max_lease_ttl().await?;
+        *self
+            .lease_limit
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), limit));
+        Ok(limit)
+    }
+
+    /// Another node changed `key`: drops what it may have made stale.
+    pub fn invalidate(&self, key: &str) {
+        let known = self.config.invalidate(key)
+            || self.keys.invalidate(key)
+            || self.agents.invalidate(key)
+            || self.targets.invalidate(key)
+            || self.policies.invalidate(key)
+            || self.baselines.invalidate(key)
+            || self.locations.invalidate(key);
+        if !known {
+            tracing::debug!("another node changed a storage key that this release does not cache");
+        }
+    }
+}
+
+/// The counters of rates, one holder at a time.
+#[derive(Default)]
+pub struct Rates(Mutex<RateBook>);
+
+impl Rates {
+    /// Makes every charge, or none.
+    ///
+    /// # Errors
+    /// If one of the rates is exhausted, or there are too many counters.
+    pub fn try_charge(
+        &self,
+        charges: &[Charge],
+        now: Timestamp,
+    ) -> std::result::Result<(), Refusal> {
+        if charges.is_empty() {
+            return Ok(());
+        }
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .try_charge(charges, now)
+    }
+
+    /// Drops the counters whose window has passed.
+    pub fn forget_idle(&self, now: Timestamp) {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forget_idle(now);
+    }
+}
+
+impl RateCounts for Rates {
+    fn count(&self, charge: &Charge, now: Timestamp) -> u32 {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .count(charge, now)
+    }
+}
+
+impl fmt::Debug for Rates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rates")
+    }
+}

@@ -1,0 +1,4 @@
+//! The systems that credentials are for.
+
+pub mod api;
+pub mod store;

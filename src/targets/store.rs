@@ -1,0 +1,113 @@
+//! Where targets are kept.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use serde::{Deserialize, Serialize};
+
+use crate::framework::error::Result;
+use crate::framework::record::{Collection, Record};
+use crate::framework::storage::Storage;
+use crate::model::ids::{KeyName, TargetName};
+use crate::model::target::Target;
+
+/// A target as it is stored. The noun is the first version's shape.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v")]
+pub enum TargetRecord {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1(Box<Target>),
+}
+
+impl Record for TargetRecord {
+    const PREFIX: &'static str = "target/";
+    type Noun = Target;
+
+    fn upgrade(self) -> std::result::Result<Target, String> {
+        let Self::V1(target) = self;
+        Ok(*target)
+    }
+
+    fn newest(target: &Target) -> Self {
+        Self::V1(Box::new(target.clone()))
+    }
+}
+
+/// The targets of a mount, in storage.
+#[derive(Debug)]
+pub struct TargetStore {
+    records: Collection<TargetRecord>,
+    writing: tokio::sync::Mutex<()>,
+}
+
+impl TargetStore {
+    /// The targets in `storage`.
+    #[must_use]
+    pub fn new(storage: &Arc<dyn Storage>, standby: &Arc<AtomicBool>) -> Self {
+        Self {
+            records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            writing: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// A target by its name.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn get(&self, name: &TargetName) -> Result<Option<Arc<Target>>> {
+        self.records.get(name.as_str()).await
+    }
+
+    /// The names of all targets.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn list(&self, after: &str, limit: u32) -> Result<Vec<String>> {
+        self.records.list(after, limit).await
+    }
+
+    /// Defines or changes a target: `change` sees what is there now.
+    ///
+    /// # Errors
+    /// What `change` refuses, or if storage fails.
+    pub async fn update(
+        &self,
+        name: &TargetName,
+        change: impl FnOnce(Option<&Target>) -> Result<Target> + Send,
+    ) -> Result<Arc<Target>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let present = self.records.get(name.as_str()).await?;
+        let target = change(present.as_deref())?;
+        self.records.store(name.as_str(), target).await
+    }
+
+    /// Removes a target.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn remove(&self, name: &TargetName) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        self.records.remove(name.as_str()).await
+    }
+
+    /// The names of the targets whose credentials a key signs.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn using_key(&self, key: &KeyName) -> Result<Vec<String>> {
+        let mut users = Vec::new();
+        for name in self.list("", 0).await? {
+            let target = self.records.get(&name).await?;
+            if target.is_some_and(|target| target.signing_key.as_ref() == Some(key)) {
+                users.push(name);
+            }
+        }
+        Ok(users)
+    }
+
+    /// Another node changed `key`. Whether it is ours.
+    pub fn invalidate(&self, key: &str) -> bool {
+        self.records.invalidate(key)
+    }
+}
