@@ -14,6 +14,8 @@ pub mod keys;
 pub mod locations;
 pub mod model;
 pub mod mount;
+pub mod plugin;
 pub mod policies;
 pub mod state;
 pub mod targets;
+pub mod telemetry;

@@ -1,1 +1,59 @@
-fn main() {}
+//! The binary: a plugin when a server starts it, a tool when a person does.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory as _, Parser as _};
+use vault_plugin_agentic::cli::{self, args::Cli};
+use vault_plugin_agentic::framework::backend::MountType;
+use vault_plugin_agentic::mount::Mounts;
+use vault_plugin_agentic::plugin::{self, ServeError};
+use vault_plugin_agentic::telemetry;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Some(command) = cli.command {
+        let report = cli::run(command);
+        return finish(&report.text, report.ok);
+    }
+    match serve(cli.mount_type.map(MountType::from)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ServeError::NoHost) => finish(&Cli::command().render_long_help().to_string(), false),
+        Err(error) => {
+            tracing::error!(%error, "cannot serve");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(mount_type: Option<MountType>) -> Result<(), ServeError> {
+    telemetry::start();
+    // One thread: the work is the host's to wait for, not the processor's.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ServeError::Io {
+            what: "start the runtime",
+            source,
+        })?;
+    let version = concat!("v", env!("CARGO_PKG_VERSION"));
+    runtime.block_on(plugin::serve(
+        Arc::new(Mounts::default()),
+        mount_type,
+        version,
+    ))
+}
+
+/// Results go to stdout, refusals to stderr.
+fn finish(text: &str, ok: bool) -> ExitCode {
+    let written = if ok {
+        std::io::stdout().write_all(text.as_bytes())
+    } else {
+        std::io::stderr().write_all(text.as_bytes())
+    };
+    match (written, ok) {
+        (Ok(()), true) => ExitCode::SUCCESS,
+        (Ok(()), false) | (Err(_), _) => ExitCode::FAILURE,
+    }
+}

@@ -1,5 +1,22 @@
 //! What the binary does besides being a plugin. Functions here return text;
 //! printing is for `main`.
 
+pub mod args;
+mod environment;
 pub mod policy;
+pub mod register;
 mod suite;
+
+use self::args::{Command, Policy};
+use self::environment::Environment;
+use self::policy::Report;
+
+/// Runs a command to its end.
+#[must_use]
+pub fn run(command: Command) -> Report {
+    match command {
+        Command::Register(options) => register::run(&options, &Environment::read()),
+        Command::Policy(Policy::Check { files }) => policy::check(&files),
+        Command::Policy(Policy::Test { directory }) => policy::test(&directory),
+    }
+}

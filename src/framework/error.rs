@@ -6,7 +6,7 @@ use thiserror::Error;
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a request was not served. The one table from here to the host's kinds
-/// and HTTP statuses is [`Error::status`] and `plugin::convert`.
+/// and HTTP statuses is in `plugin::convert`.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum Error {
     /// The caller sent something that cannot be accepted. HTTP 400.

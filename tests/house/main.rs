@@ -1,1 +1,20 @@
-//! x
+//! The house from the inside: a mount over fakes of the host, the shape of its
+//! surface, and who may import whom.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    clippy::needless_pass_by_value,
+    reason = "a test that cannot go on should panic, and may be brief"
+)]
+
+mod architecture;
+mod budget;
+mod faults;
+mod golden;
+mod issuing;
+mod registry;
+mod surface;
+mod world;

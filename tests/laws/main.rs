@@ -9,6 +9,7 @@
 )]
 
 mod engine;
+mod fuzz;
 mod hostile;
 mod matrix;
 mod pattern;

@@ -1,0 +1,161 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::framework::backend::MountType;
+
+/// A plugin for HashiCorp Vault and OpenBao that gives AI agents an identity,
+/// a ceiling, delegated authority and credentials that live for one request.
+///
+/// A server starts it by itself. Run by hand, it installs itself into a server
+/// and checks policies.
+#[derive(Debug, Parser)]
+#[command(name = "vault-plugin-agentic", version)]
+pub struct Cli {
+    /// What the server mounts this process as. Set in the plugin catalog.
+    #[arg(long = "type", value_name = "TYPE")]
+    pub mount_type: Option<PluginType>,
+
+    /// What to do instead of being a plugin.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What the binary can be mounted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PluginType {
+    /// A secrets engine.
+    Secrets,
+    /// An auth method.
+    Auth,
+}
+
+impl From<PluginType> for MountType {
+    fn from(plugin: PluginType) -> Self {
+        match plugin {
+            PluginType::Secrets => Self::Secrets,
+            PluginType::Auth => Self::Auth,
+        }
+    }
+}
+
+/// A command for a person.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Install this binary into a server: catalog, mounts and tuning.
+    ///
+    /// Takes the address from BAO_ADDR or VAULT_ADDR, the token from
+    /// BAO_TOKEN, VAULT_TOKEN or ~/.vault-token, and a certificate authority
+    /// from BAO_CACERT or VAULT_CACERT. Can be run again at any time: what is
+    /// already so is left alone, and a new binary replaces the old one.
+    Register(Register),
+
+    /// Check and test policies without a server.
+    #[command(subcommand)]
+    Policy(Policy),
+}
+
+/// How to install.
+#[derive(Args, Clone, Debug)]
+pub struct Register {
+    /// Another manifest than the one this binary was built with.
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+
+    /// The server's plugin directory, to copy the binary into. Without it, the
+    /// binary must be there already.
+    #[arg(long, value_name = "DIR")]
+    pub plugin_dir: Option<PathBuf>,
+
+    /// Another binary than this one.
+    #[arg(long, value_name = "FILE")]
+    pub binary: Option<PathBuf>,
+
+    /// Where to enable the secrets engine [default: as in the manifest].
+    #[arg(long, value_name = "PATH", conflicts_with = "no_secrets")]
+    pub secrets_path: Option<String>,
+
+    /// Where to enable the auth method, without `auth/` [default: as in the
+    /// manifest].
+    #[arg(long, value_name = "PATH", conflicts_with = "no_auth")]
+    pub auth_path: Option<String>,
+
+    /// Leave the secrets engine out.
+    #[arg(long, conflicts_with = "no_auth")]
+    pub no_secrets: bool,
+
+    /// Leave the auth method out.
+    #[arg(long)]
+    pub no_auth: bool,
+
+    /// Print the commands that would do the same, and do nothing.
+    #[arg(long)]
+    pub print: bool,
+
+    /// Whose command line to print.
+    #[arg(long, value_name = "NAME", value_enum, default_value_t = ServerCli::Bao, requires = "print")]
+    pub cli: ServerCli,
+}
+
+/// The command line of a server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum ServerCli {
+    /// OpenBao's.
+    #[default]
+    Bao,
+    /// HashiCorp Vault's.
+    Vault,
+}
+
+impl ServerCli {
+    /// The name of the program.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bao => "bao",
+            Self::Vault => "vault",
+        }
+    }
+}
+
+/// What to do with policies.
+#[derive(Debug, Subcommand)]
+pub enum Policy {
+    /// Say what is wrong with policy files, with line and column.
+    Check {
+        /// The files.
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
+    /// Run the `*.test.hcl` files of a directory against the policies in it.
+    Test {
+        /// The directory.
+        directory: PathBuf,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_catalogs_arguments_are_understood() {
+        let cli = Cli::try_parse_from(["plugin", "--type=secrets"]).unwrap();
+        assert_eq!(cli.mount_type, Some(PluginType::Secrets));
+        assert!(cli.command.is_none());
+    }
+
+    #[test]
+    fn nothing_to_install_is_refused() {
+        let both = ["plugin", "register", "--no-auth", "--no-secrets"];
+        assert!(Cli::try_parse_from(both).is_err());
+    }
+}

@@ -1,0 +1,66 @@
+//! `register`: puts the plugin into a server. What to do is planned without
+//! any I/O; the plan is then carried out, or printed as commands.
+
+mod apply;
+mod binary;
+mod manifest;
+mod plan;
+mod print;
+mod server;
+
+use std::path::PathBuf;
+
+use self::binary::Binary;
+use self::manifest::Manifest;
+use self::plan::{Kind, Plan};
+use self::server::Server;
+use super::args::Register;
+use super::environment::Environment;
+use super::policy::Report;
+
+/// Installs the plugin, or prints how.
+pub(super) fn run(options: &Register, environment: &Environment) -> Report {
+    match attempt(options, environment) {
+        Ok(text) => Report { text, ok: true },
+        Err(message) => Report {
+            text: format!("{message}\n"),
+            ok: false,
+        },
+    }
+}
+
+fn attempt(options: &Register, environment: &Environment) -> Result<String, String> {
+    let manifest = match &options.manifest {
+        Some(file) => Manifest::load(file)?,
+        None => Manifest::built_in()?,
+    };
+    let binary = Binary::read(&path_of_binary(options)?)?;
+    let mut wanted = Vec::new();
+    if !options.no_secrets {
+        wanted.push((Kind::Secret, options.secrets_path.as_deref()));
+    }
+    if !options.no_auth {
+        wanted.push((Kind::Auth, options.auth_path.as_deref()));
+    }
+    let installed = options.plugin_dir.as_ref().map(|directory| {
+        let name = binary.versioned_name(&manifest.version);
+        (directory.clone(), name)
+    });
+    let plan = Plan::new(&manifest, &binary, installed, &wanted)?;
+    if options.print {
+        return Ok(print::commands(&plan, options.cli));
+    }
+    let server = Server::connect(environment)?;
+    if let Some(copy) = &plan.copy {
+        binary.install(copy)?;
+    }
+    apply::apply(&plan, &server)
+}
+
+fn path_of_binary(options: &Register) -> Result<PathBuf, String> {
+    match &options.binary {
+        Some(path) => Ok(path.clone()),
+        None => std::env::current_exe()
+            .map_err(|error| format!("cannot tell where this binary is, give --binary: {error}")),
+    }
+}

@@ -1,0 +1,200 @@
+//! What is fuzzed: everything that reads what a stranger wrote. A target takes
+//! any bytes and panics if something that must hold does not.
+//!
+//! Shared by libFuzzer (`make fuzz`) and by the laws (`make fuzz-smoke`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts};
+use vault_plugin_agentic::engine::{compile, try_condition};
+use vault_plugin_agentic::jose::alg::Algorithm;
+use vault_plugin_agentic::jose::dpop::{self, Expected};
+use vault_plugin_agentic::jose::jwk::PublicJwk;
+use vault_plugin_agentic::jose::jws;
+use vault_plugin_agentic::model::decision::AccessRequest;
+use vault_plugin_agentic::model::pattern::Pattern;
+use vault_plugin_agentic::model::time::{Timestamp, Ttl};
+use vault_plugin_agentic::model::vault_path::VaultPath;
+
+/// One target.
+pub(crate) type Target = fn(&[u8]);
+
+/// All of them. Each has a directory of seeds under its name.
+pub(crate) const TARGETS: [(&str, Target); 8] = [
+    ("condition", condition),
+    ("dpop", dpop),
+    ("jwk", jwk),
+    ("jws", jws),
+    ("pattern", pattern),
+    ("policy_text", policy_text),
+    ("spki", spki),
+    ("vault_path", vault_path),
+];
+
+/// Runs the target of a name.
+pub(crate) fn run(name: &str, data: &[u8]) {
+    let found = TARGETS.iter().find(|(known, _)| *known == name);
+    let (_, target) = found.unwrap();
+    target(data);
+}
+
+/// A policy compiles, or its mistakes are somewhere in it.
+fn policy_text(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let name = "fuzz".parse().unwrap();
+    match compile(&name, text) {
+        Ok((policy, _)) => assert_eq!(policy.name, name),
+        Err(diagnostics) => assert!(!diagnostics.is_empty(), "refused without a word"),
+    }
+}
+
+/// The first line is a condition, the rest the context that it is asked of.
+fn condition(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let (condition, context) = text.split_once('\n').unwrap_or((text, ""));
+    let mut request = AccessRequest::new(
+        "crm".parse().unwrap(),
+        "read".parse().unwrap(),
+        "customers/42".parse().unwrap(),
+    );
+    if let Ok(Value::Object(context)) = serde_json::from_str(context) {
+        request.context = context;
+    }
+    let facts = nothing_known();
+    let first = try_condition(condition, &request, &facts);
+    assert_eq!(first, try_condition(condition, &request, &facts));
+}
+
+/// A token can be read, but nobody signed it with this key.
+fn jws(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    if let Ok(token) = jws::decode(text, 16 * 1024) {
+        let _ = token.unverified_issuer();
+        let key = PublicJwk::from_json_text(KEY).unwrap();
+        assert!(jws::verify(token, [&key], &Algorithm::ALL).is_err());
+    }
+}
+
+/// A key that is taken is written as it was understood.
+fn jwk(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    for key in [PublicJwk::from_json_text(text), PublicJwk::from_pem(text)]
+        .into_iter()
+        .flatten()
+    {
+        let again = PublicJwk::from_value(&key.to_value()).unwrap();
+        assert!(again.is_same_key(&key));
+        assert_eq!(again.thumbprint(), key.thumbprint());
+        assert!(!key.algorithms().is_empty());
+        let _ = key.check_on_curve();
+    }
+}
+
+/// As [`jwk`], from the inside of a certificate.
+fn spki(data: &[u8]) {
+    if let Ok(key) = PublicJwk::from_spki(data) {
+        let again = PublicJwk::from_value(&key.to_value()).unwrap();
+        assert_eq!(again.thumbprint(), key.thumbprint());
+    }
+}
+
+/// A proof names its own key, so whether it holds is only required not to
+/// depend on how often one asks.
+fn dpop(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let (proof, uri) = text.split_once('\n').unwrap_or((text, ""));
+    let usual = "https://resource.example.org/protectedresource";
+    let uri = uri.parse().unwrap_or_else(|_| usual.parse().unwrap());
+    let expected = Expected {
+        method: "GET",
+        uri: &uri,
+        access_token: None,
+        jkt: None,
+        nonce: None,
+        algorithms: &Algorithm::ALL,
+        now: Timestamp::from_unix(1_562_262_618),
+        max_age: Ttl::from_secs(60),
+        skew: Ttl::from_secs(5),
+    };
+    let first = dpop::verify(proof, &expected);
+    assert_eq!(first.is_ok(), dpop::verify(proof, &expected).is_ok());
+}
+
+/// Two patterns and a value: what is covered is matched.
+fn pattern(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (outer, inner, value) = (line(), line(), line());
+    let (Ok(outer), Ok(inner)) = (outer.parse::<Pattern>(), inner.parse::<Pattern>()) else {
+        return;
+    };
+    assert!(outer.covers(&outer));
+    if outer.is_literal() {
+        assert!(outer.matches(outer.as_str()));
+    }
+    if outer.covers(&inner) && inner.matches(value) {
+        assert!(outer.matches(value));
+    }
+}
+
+/// As [`pattern`], in the server's own notation.
+fn vault_path(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else {
+        return;
+    };
+    let mut lines = text.split('\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (outer, inner, value) = (line(), line(), line());
+    let (Ok(outer), Ok(inner)) = (outer.parse::<VaultPath>(), inner.parse::<VaultPath>()) else {
+        return;
+    };
+    assert!(outer.covers(&outer));
+    if outer.covers(&inner) && inner.matches(value) {
+        assert!(outer.matches(value));
+    }
+}
+
+/// RFC 8037 A.2.
+const KEY: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+/// The facts about a request of nobody for nothing.
+fn nothing_known() -> Facts {
+    Facts {
+        agent: None,
+        target: None,
+        subject: None,
+        baseline: Baseline::NoneGiven,
+        chain: vec![],
+        consent: None,
+        token_details: None,
+        details_required: false,
+        environment: Environment {
+            now: Timestamp::from_unix(1_800_000_000),
+            remote_addr: None,
+            locations: Arc::new(BTreeMap::new()),
+        },
+        bounds: Bounds {
+            default_ttl: Ttl::from_secs(60),
+            max_ttl: Ttl::from_secs(3600),
+            mount_max_ttl: Ttl::from_secs(3600),
+            max_delegation_depth: 8,
+        },
+        counts: Arc::new(NoCounts),
+    }
+}

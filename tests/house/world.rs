@@ -1,0 +1,190 @@
+//! A mount over a fake host.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use serde_json::{Value, json};
+use vault_plugin_agentic::framework::backend::{Backend, Factory as _, MountConfig, MountType};
+use vault_plugin_agentic::framework::error::Result;
+use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
+use vault_plugin_agentic::framework::request::{Caller, Operation, Request};
+use vault_plugin_agentic::framework::response::Response;
+use vault_plugin_agentic::framework::storage::Storage;
+use vault_plugin_agentic::framework::system::{Entity, SystemView};
+use vault_plugin_agentic::model::time::{Clock, Timestamp};
+use vault_plugin_agentic::mount::Mounts;
+
+/// Monday, 4 January 2027, 09:00 UTC.
+pub(crate) const START: i64 = 1_799_053_200;
+pub(crate) const AGENT_ENTITY: &str = "agent-entity";
+pub(crate) const HUMAN_ENTITY: &str = "human-entity";
+
+#[derive(Clone, Debug)]
+pub(crate) struct TestClock(Arc<AtomicI64>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) struct World {
+    pub(crate) storage: Arc<MemoryStorage>,
+    pub(crate) system: Arc<FakeSystem>,
+    pub(crate) backend: Arc<dyn Backend>,
+    clock: TestClock,
+}
+
+pub(crate) type Answer = Result<Option<Value>>;
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let world = Self::over(Arc::new(MemoryStorage::default()));
+        world.backend.initialize().await.unwrap();
+        world
+    }
+
+    /// A mount over storage that is there already, as after a restart.
+    pub(crate) fn over(storage: Arc<MemoryStorage>) -> Self {
+        let system = Arc::new(FakeSystem::default());
+        for (id, name) in [
+            (AGENT_ENTITY, "bot"),
+            (HUMAN_ENTITY, "alice"),
+            ("other-entity", "other"),
+        ] {
+            let entity = Entity {
+                id: id.into(),
+                name: name.into(),
+                ..Entity::default()
+            };
+            system.add(entity, &["support"]);
+        }
+        let clock = TestClock(Arc::new(AtomicI64::new(START)));
+        let config = MountConfig {
+            mount_type: MountType::Secrets,
+            uuid: "test".into(),
+        };
+        let backend = Mounts::with_clock(clock.clone()).mount(
+            config,
+            Arc::clone(&storage) as Arc<dyn Storage>,
+            Arc::clone(&system) as Arc<dyn SystemView>,
+        );
+        Self {
+            storage,
+            system,
+            backend,
+            clock,
+        }
+    }
+
+    /// A mount on which the agent `bot` may read customers in the CRM.
+    pub(crate) async fn with_agent() -> Self {
+        let world = Self::new().await;
+        world
+            .ok(
+                "config",
+                json!({ "issuer": "https://vault.example.com/v1/agentic" }),
+            )
+            .await;
+        world.policy("crm", r#"rule "read" { effect = "allow"; targets = ["crm"]; actions = ["read"]; resources = ["customers/*"] }"#).await;
+        world
+            .ok(
+                "targets/crm",
+                json!({ "actions": "read,delete", "resources": "**", "max_ttl": "10m" }),
+            )
+            .await;
+        world
+            .ok(
+                "agents/register",
+                json!({ "name": "bot", "entity_id": AGENT_ENTITY, "ceiling_policies": "crm" }),
+            )
+            .await;
+        world
+    }
+
+    /// Writes a policy on one line: HCL wants a line for each attribute.
+    pub(crate) async fn policy(&self, name: &str, text: &str) {
+        let text = lines(text);
+        self.ok(&format!("policies/{name}"), json!({ "policy": text }))
+            .await;
+    }
+
+    pub(crate) fn advance(&self, seconds: i64) {
+        self.clock.0.fetch_add(seconds, Ordering::SeqCst);
+    }
+
+    /// An operator's write that must succeed.
+    pub(crate) async fn ok(&self, path: &str, data: Value) -> Value {
+        match self.call(Operation::Update, path, data, None).await {
+            Ok(answer) => answer.unwrap_or(Value::Null),
+            Err(error) => panic!("{path}: {error}"),
+        }
+    }
+
+    /// An operator's write that must be refused, with why.
+    pub(crate) async fn refused(&self, path: &str, data: Value) -> String {
+        match self.call(Operation::Update, path, data, None).await {
+            Ok(answer) => panic!("{path} was accepted: {answer:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    pub(crate) async fn read(&self, path: &str) -> Option<Value> {
+        self.call(Operation::Read, path, Value::Null, None)
+            .await
+            .unwrap()
+    }
+
+    /// A request by an entity, or by a root token.
+    pub(crate) async fn call(
+        &self,
+        operation: Operation,
+        path: &str,
+        data: Value,
+        entity: Option<&str>,
+    ) -> Answer {
+        let response = self
+            .backend
+            .handle(request(operation, path, data, entity))
+            .await?;
+        Ok(response.map(|response| body(&response)))
+    }
+
+    pub(crate) async fn issue(&self, data: Value) -> Answer {
+        self.call(Operation::Update, "creds/issue", data, Some(AGENT_ENTITY))
+            .await
+    }
+}
+
+/// One line to as many as HCL wants: `;` ends an attribute.
+pub(crate) fn lines(text: &str) -> String {
+    text.replace("; ", "\n")
+        .replace("{ ", "{\n")
+        .replace(" }", "\n}")
+}
+
+pub(crate) fn request(
+    operation: Operation,
+    path: &str,
+    data: Value,
+    entity: Option<&str>,
+) -> Request {
+    Request {
+        id: "6a8c1c6e-0000-4000-8000-000000000001".into(),
+        operation,
+        path: path.into(),
+        data: data.as_object().cloned().unwrap_or_default(),
+        headers: std::collections::BTreeMap::new(),
+        caller: Caller {
+            entity_id: entity.map(|id| id.parse().unwrap()),
+            display_name: "test".into(),
+            remote_addr: Some("127.0.0.1".parse().unwrap()),
+        },
+        mount_point: "agentic/".into(),
+        unauthenticated: false,
+    }
+}
+
+pub(crate) fn body(response: &Response) -> Value {
+    serde_json::from_str(&response.data).unwrap()
+}

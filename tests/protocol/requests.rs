@@ -1,0 +1,177 @@
+//! Requests: which of them reach a handler, and what becomes of those that
+//! go wrong.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::host::{Host, Mount, Session, for_mount};
+use crate::trial::{Trial, Trials};
+
+async fn mounted() -> (Arc<Trial>, Session, Mount) {
+    let trial = Trial::new();
+    let running = Host::new()
+        .serve(Arc::new(Trials(Arc::clone(&trial))))
+        .await;
+    let session = running.open().await;
+    let mount = session.mount("m").await;
+    // The plugin outlives the handle; it ends with the session.
+    (trial, session, mount)
+}
+
+#[tokio::test]
+async fn operations_that_never_reach_a_handler() {
+    let (trial, _session, mount) = mounted().await;
+    for operation in [
+        "resolve-path",
+        "resolve-role",
+        "alias-lookahead",
+        "patch",
+        "scan",
+        "header",
+        "recover",
+        "",
+        "READ",
+        "read ",
+    ] {
+        let reply = mount.call(operation, "x", r#"{"a":1}"#).await;
+        assert_eq!(reply.err.unwrap().err_type, 5, "{operation}");
+        assert_eq!(reply.response, None);
+        let check = mount.exists(operation, "there").await;
+        assert!(!check.check_found && check.err.is_none());
+    }
+    assert_eq!(trial.calls(), 0);
+    for operation in [
+        "create", "read", "update", "delete", "list", "help", "renew", "revoke", "rollback",
+    ] {
+        let reply = mount.call(operation, "x", "{}").await;
+        assert_eq!(reply.err, None, "{operation}");
+    }
+    assert_eq!(trial.calls(), 9);
+}
+
+#[tokio::test]
+async fn no_request_in_the_message() {
+    let (trial, session, _mount) = mounted().await;
+    let reply = session
+        .backend
+        .clone()
+        .handle_request(for_mount(
+            "m",
+            crate::wire::pb::HandleRequestArgs::default(),
+        ))
+        .await
+        .unwrap();
+    assert_eq!(reply.into_inner().err.unwrap().err_type, 5);
+    assert_eq!(trial.calls(), 0);
+}
+
+#[tokio::test]
+async fn data_that_is_no_object() {
+    let (trial, _session, mount) = mounted().await;
+    for data in ["[]", "7", "{", "\"", "nul"] {
+        let reply = mount.call("update", "x", data).await;
+        assert_eq!(reply.err, None);
+        let answer = reply.response.unwrap().data;
+        assert!(
+            answer.starts_with(r#"{"error":"the request's data"#),
+            "{answer}"
+        );
+    }
+    assert_eq!(trial.calls(), 0);
+    for data in ["", "null", "{}"] {
+        assert_eq!(mount.call("update", "x", data).await.err, None);
+    }
+}
+
+#[tokio::test]
+async fn six_megabytes_both_ways() {
+    let (_trial, _session, mount) = mounted().await;
+    let long = "x".repeat(6 << 20);
+    let data = serde_json::json!({ "long": long }).to_string();
+    let reply = mount.call("update", "x", &data).await;
+    assert!(reply.response.unwrap().data.len() > 6 << 20);
+}
+
+#[tokio::test]
+async fn a_frame_that_is_no_message() {
+    use tonic::client::Grpc;
+    use tonic::codegen::http::uri::PathAndQuery;
+    let (trial, session, mount) = mounted().await;
+    let mut grpc = Grpc::new(session.channel.clone());
+    grpc.ready().await.unwrap();
+    // A `HealthCheckRequest` whose string is, as a `HandleRequestArgs`, a
+    // field of the wrong wire type.
+    let message = tonic_health::pb::HealthCheckRequest {
+        service: "\u{1}\u{7f}".to_owned(),
+    };
+    let codec = tonic_prost::ProstCodec::<_, crate::wire::pb::HandleRequestReply>::default();
+    let path = PathAndQuery::from_static("/pb.Backend/HandleRequest");
+    let refused = grpc.unary(for_mount("m", message), path, codec).await;
+    assert_eq!(refused.unwrap_err().code(), tonic::Code::Internal);
+    assert_eq!(trial.calls(), 0);
+    mount.read("x").await;
+}
+
+#[tokio::test]
+async fn a_panic_is_the_fault_of_one_request() {
+    let (_trial, _session, mount) = mounted().await;
+    let err = mount.call("read", "panic", "null").await.err.unwrap();
+    assert_eq!(err.err_type, 2);
+    assert_eq!(err.err_msg, "internal error; request id request-1");
+    let check = mount.exists("update", "panic").await;
+    assert!(!check.check_found && check.err.is_none());
+    mount.read("x").await;
+}
+
+#[tokio::test]
+async fn answers_and_existence() {
+    let (_trial, _session, mount) = mounted().await;
+    let nothing = mount.call("read", "nothing", "null").await;
+    assert_eq!((nothing.response, nothing.err), (None, None));
+    let help = mount.call("help", "nothing", "null").await;
+    assert_eq!(help.response.unwrap().data, "{}");
+    let refused = mount.call("read", "refused", "null").await;
+    assert_eq!(refused.response.unwrap().data, r#"{"error":"not you"}"#);
+    assert_eq!(refused.err.unwrap().err_type, 8);
+    for (path, found, exists, err) in [
+        ("there", true, true, None),
+        ("absent", true, false, None),
+        ("x", false, false, None),
+        ("refused", false, false, None),
+        ("host", false, false, Some(0)),
+    ] {
+        let reply = mount.exists("update", path).await;
+        assert_eq!((reply.check_found, reply.exists), (found, exists), "{path}");
+        assert_eq!(reply.err.map(|err| err.err_type), err);
+    }
+}
+
+#[tokio::test]
+async fn a_handler_outlives_its_caller() {
+    let (trial, _session, mount) = mounted().await;
+    let call = mount.call("update", "slow", "{}");
+    tokio::time::timeout(Duration::from_millis(30), call)
+        .await
+        .unwrap_err();
+    assert_eq!(trial.calls(), 1);
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(trial.finished.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn a_thousand_callers_hang_up() {
+    let (trial, _session, mount) = mounted().await;
+    for _ in 0..20 {
+        let calls: Vec<_> = (0..50)
+            .map(|_| {
+                let mount = mount.clone();
+                tokio::spawn(async move { mount.call("update", "slow", "{}").await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        calls.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+    assert!(trial.calls() > 50);
+    mount.read("x").await;
+}
