@@ -24,7 +24,7 @@ async fn started_by_hand() {
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("plugin register"), "{text}");
+    assert!(text.contains("A server starts it by itself"), "{text}");
 }
 
 #[tokio::test]

@@ -6,7 +6,13 @@
     reason = "a test that cannot go on should panic"
 )]
 
+mod example;
 mod harness;
 mod install;
+mod issuing;
+mod lifecycle;
+mod policies;
 mod register;
+mod registry;
 mod support;
+mod surface;

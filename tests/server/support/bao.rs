@@ -213,6 +213,11 @@ impl Bao {
         self.run(Command::new(tools::bao()).args(args))
     }
 
+    /// Runs the server's command line with another token.
+    pub(crate) fn cli_as(&self, token: &str, args: &[&str]) -> Output {
+        self.run_with(token, Command::new(tools::bao()).args(args))
+    }
+
     /// Runs a program that finds this server in its environment.
     pub(crate) fn run(&self, command: &mut Command) -> Output {
         self.run_with(&self.token, command)

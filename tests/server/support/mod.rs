@@ -9,6 +9,8 @@ mod processes;
 mod tools;
 
 pub(crate) use self::bao::Bao;
+pub(crate) use self::http::Answer;
+pub(crate) use self::identity::Login;
 pub(crate) use self::mount::Mount;
 pub(crate) use self::tools::python;
 
