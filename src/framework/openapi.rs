@@ -111,7 +111,7 @@ fn operation<S>(
     let own = |name: &str| !captures.contains(&name);
     let mut operation = json!({
         "summary": route.synopsis,
-        "operationId": operation_id(route, prefix),
+        "operationId": operation_id(route, mount_type, prefix),
         "tags": [tag],
         "responses": responses(route),
     });
@@ -215,8 +215,9 @@ fn responses<S>(route: &Route<S>) -> Value {
     }
 }
 
-/// A unique name, as in `agentic-write-agents-name`.
-fn operation_id<S>(route: &Route<S>, prefix: &str) -> String {
+/// A unique name, as in `agentic-write-agents-name`. The server merges the
+/// documents of all mounts, so a mount of the other type says so.
+fn operation_id<S>(route: &Route<S>, mount_type: MountType, prefix: &str) -> String {
     let verb = match route.place.verb {
         Verb::Read => "read",
         Verb::Write => "write",
@@ -228,8 +229,14 @@ fn operation_id<S>(route: &Route<S>, prefix: &str) -> String {
         .path
         .split(|c: char| !c.is_ascii_alphanumeric())
         .filter(|word| !word.is_empty());
-    [prefix, verb]
+    let kind = match mount_type {
+        MountType::Secrets => None,
+        MountType::Auth => Some("auth"),
+    };
+    [prefix]
         .into_iter()
+        .chain(kind)
+        .chain([verb])
         .chain(words)
         .collect::<Vec<_>>()
         .join("-")

@@ -4,11 +4,16 @@
 //! Shared by libFuzzer (`make fuzz`) and by the laws (`make fuzz-smoke`).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::slice;
+use std::sync::{Arc, LazyLock};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts};
 use vault_plugin_agentic::engine::{compile, try_condition};
+use vault_plugin_agentic::framework;
+use vault_plugin_agentic::framework::field::Field;
+use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::framework::router::Router;
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::jose::dpop::{self, Expected};
 use vault_plugin_agentic::jose::jwk::PublicJwk;
@@ -17,18 +22,22 @@ use vault_plugin_agentic::model::decision::AccessRequest;
 use vault_plugin_agentic::model::pattern::Pattern;
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 use vault_plugin_agentic::model::vault_path::VaultPath;
+use vault_plugin_agentic::mount::routes;
+use vault_plugin_agentic::state::State;
 
 /// One target.
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them. Each has a directory of seeds under its name.
-pub(crate) const TARGETS: [(&str, Target); 8] = [
+pub(crate) const TARGETS: [(&str, Target); 10] = [
+    ("coerce", coerce),
     ("condition", condition),
     ("dpop", dpop),
     ("jwk", jwk),
     ("jws", jws),
     ("pattern", pattern),
     ("policy_text", policy_text),
+    ("route", route),
     ("spki", spki),
     ("vault_path", vault_path),
 ];
@@ -38,6 +47,48 @@ pub(crate) fn run(name: &str, data: &[u8]) {
     let found = TARGETS.iter().find(|(known, _)| *known == name);
     let (_, target) = found.unwrap();
     target(data);
+}
+
+/// Any body is coerced for any endpoint, or refused; twice is once.
+fn coerce(data: &[u8]) {
+    let Ok(Value::Object(body)) = serde_json::from_slice(data) else {
+        return;
+    };
+    static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
+        let routes = routes();
+        let fields = routes.iter().flat_map(|route| route.fields.iter().cloned());
+        fields.collect()
+    });
+    for field in FIELDS.iter() {
+        // Whatever the body calls it, each value meets each kind of field.
+        for value in body.values() {
+            let raw = Map::from_iter([(field.name.clone(), value.clone())]);
+            if let Ok(once) = framework::coerce::coerce(slice::from_ref(field), raw) {
+                let again = framework::coerce::coerce(slice::from_ref(field), once.input.clone());
+                assert_eq!(again.unwrap().input, once.input);
+            }
+        }
+    }
+}
+
+/// Any path is found or not, with captures that are parts of it.
+fn route(data: &[u8]) {
+    let Ok(path) = str::from_utf8(data) else {
+        return;
+    };
+    static ROUTER: LazyLock<Router<State>> = LazyLock::new(|| Router::new(routes()));
+    for operation in [
+        Operation::Read,
+        Operation::Update,
+        Operation::Delete,
+        Operation::List,
+    ] {
+        if let Ok((_, captures)) = ROUTER.route(operation, path) {
+            for value in captures.values() {
+                assert!(path.contains(value) && !value.is_empty() && !value.contains('/'));
+            }
+        }
+    }
 }
 
 /// A policy compiles, or its mistakes are somewhere in it.

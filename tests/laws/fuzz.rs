@@ -149,4 +149,4 @@ macro_rules! smoke {
     };
 }
 
-smoke! { condition, dpop, jwk, jws, pattern, policy_text, spki, vault_path }
+smoke! { coerce, condition, dpop, jwk, jws, pattern, policy_text, route, spki, vault_path }

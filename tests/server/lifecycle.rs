@@ -176,3 +176,28 @@ fn callers_that_hang_up_do_not_break_the_connection() {
     example.issue().ok();
     assert_eq!(bao.plugins().len(), 1);
 }
+
+#[test]
+fn issuing_writes_nothing_to_storage() {
+    let bao = Bao::persistent();
+    let example = Example::secrets(&bao);
+    example.issue().ok();
+    // Every write to this storage is an entry of the raft log.
+    let index = || {
+        bao.client().read("sys/leader").json["raft_applied_index"]
+            .as_u64()
+            .unwrap()
+    };
+    let before = index();
+    for _ in 0..300 {
+        example.issue().ok();
+    }
+    let written = index() - before;
+    assert!(written < 10, "{written} writes for 300 credentials");
+    // The measure moves when something is written.
+    example
+        .mount
+        .write("agents/bot", &json!({ "description": "x" }))
+        .ok();
+    assert!(index() > before + written);
+}
