@@ -14,7 +14,7 @@ use crate::model::time::{Timestamp, Ttl};
 
 /// What was allowed, and on which terms.
 ///
-/// Only [`decide`](super::decide) makes one, none can be copied or read from
+/// Only [`decide`](super::decide()) makes one, none can be copied or read from
 /// outside, and issuing takes nothing else: to issue without deciding does not
 /// compile.
 #[derive(Debug, PartialEq)]

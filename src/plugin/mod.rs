@@ -1,11 +1,11 @@
 //! The process: a go-plugin guest over gRPC. Everything that knows the host's
 //! wire is here, and nothing else is.
 //!
-//! A process lives like this. [`handshake`] reads what the host says in the
-//! environment and prints one line; [`listener`] lets in the one host whose
-//! certificate was in that environment; [`service`] serves its mounts, each
+//! A process lives like this. `handshake` reads what the host says in the
+//! environment and prints one line; `listener` lets in the one host whose
+//! certificate was in that environment; `service` serves its mounts, each
 //! with a connection of its own back to the host's storage, found by
-//! [`broker`]; [`lifecycle`] ends it all, whoever dies first.
+//! `broker`; `lifecycle` ends it all, whoever dies first.
 
 mod broker;
 mod client;
