@@ -19,7 +19,7 @@ plugin "secret" {
     # Who asked for what, and what became of it, can be read in the audit log.
     # Credentials, assertions, keys, claims and contexts stay hashed.
     audit_non_hmac_request_keys = [
-      "agent", "agent_id", "entity_id", "subject_entity_id",
+      "agent", "agent_id", "entity_id", "subject", "subject_entity_id",
       "target", "action", "resource", "reason", "purpose",
       "delegation_id", "consent_id", "decision_id", "jti",
       "targets", "actions", "resources", "ceiling_policies", "policies",
@@ -27,9 +27,9 @@ plugin "secret" {
     ]
     audit_non_hmac_response_keys = [
       "id", "name", "agent", "agent_id", "entity_id", "subject",
-      "target", "action", "resource", "outcome", "reason_code", "mode", "status",
+      "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
-      "credential_type", "ceiling_policies",
+      "credential_type", "ceiling_policies", "error",
     ]
   }
 }
@@ -42,7 +42,7 @@ plugin "auth" {
 
   tune {
     audit_non_hmac_request_keys = [
-      "agent", "agent_id", "entity_id", "subject_entity_id",
+      "agent", "agent_id", "entity_id", "subject", "subject_entity_id",
       "target", "action", "resource", "reason", "purpose",
       "delegation_id", "consent_id", "decision_id", "jti",
       "targets", "actions", "resources", "ceiling_policies", "policies",
@@ -50,9 +50,9 @@ plugin "auth" {
     ]
     audit_non_hmac_response_keys = [
       "id", "name", "agent", "agent_id", "entity_id", "subject",
-      "target", "action", "resource", "outcome", "reason_code", "mode", "status",
+      "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
-      "credential_type", "ceiling_policies",
+      "credential_type", "ceiling_policies", "error",
     ]
   }
 }

@@ -72,13 +72,16 @@ pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Granted> {
             Err(Error::Denied(refusal))
         }
     };
-    cx.recent.push(Decided {
-        id,
-        outcome,
-        request,
-        facts: gathered.facts,
-        baseline: gathered.baseline,
-    });
+    // Strangers must not push out of memory what is remembered of agents.
+    if gathered.facts.agent.is_some() {
+        cx.recent.push(Decided {
+            id,
+            outcome,
+            request,
+            facts: gathered.facts,
+            baseline: gathered.baseline,
+        });
+    }
     answer
 }
 
@@ -138,6 +141,8 @@ pub async fn gather(
             max_ttl: config.max_ttl,
             mount_max_ttl: cx.lease_limit().await?,
             max_delegation_depth: config.max_delegation_depth,
+            // A JWT is verified offline: nobody counts how often.
+            counts_uses: false,
         },
         counts: Arc::clone(&cx.rates) as Arc<dyn RateCounts>,
     };
@@ -154,12 +159,7 @@ async fn subject(cx: &Cx, id: &EntityId) -> Result<Option<Subject>> {
             id: id.clone(),
             name: entity.name,
             disabled: entity.disabled,
-            // A group whose name cannot be shown safely cannot be named by a
-            // policy either.
-            groups: groups
-                .into_iter()
-                .filter_map(|name| name.try_into().ok())
-                .collect::<BTreeSet<_>>(),
+            groups: groups.into_iter().collect::<BTreeSet<_>>(),
             metadata: entity.metadata,
         }))
 }

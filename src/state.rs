@@ -60,7 +60,8 @@ impl State {
     /// The state over a mount's storage. Touches neither storage nor host.
     #[must_use]
     pub fn new(storage: &Arc<dyn Storage>, system: Arc<dyn SystemView>) -> Self {
-        let standby = Arc::new(AtomicBool::new(false));
+        // Until the host has said otherwise, what is read is not trusted for long.
+        let standby = Arc::new(AtomicBool::new(true));
         Self {
             config: ConfigStore::new(storage, &standby),
             keys: KeyStore::new(storage, &standby),

@@ -242,8 +242,9 @@ impl Endpoint<State> for ReadAgent {
 
 /// Delete an agent.
 ///
-/// Everything it holds ends with it. Registering the same name again makes a
-/// new agent with a new id, which inherits nothing.
+/// From then on it is refused. A JWT that it holds stays valid until it
+/// expires. Registering the same name again makes a new agent with a new id,
+/// which inherits nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteAgent {
     /// Name of the agent.
@@ -359,8 +360,9 @@ impl Endpoint<State> for ResumeAgent {
 
 /// Revoke everything an agent holds, for good.
 ///
-/// Its credentials and delegations so far belong to an earlier epoch, and are
-/// void. The agent itself stays registered, and suspended until it is resumed.
+/// Its credentials so far belong to an earlier epoch, which their `agentic`
+/// claim shows; a verifier that only checks signatures accepts them until they
+/// expire. The agent stays registered, and suspended until it is resumed.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RevokeAgent {
     /// Name of the agent.

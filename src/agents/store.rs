@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::framework::error::{Error, Result};
 use crate::framework::record::{Collection, Record};
 use crate::framework::storage::Storage;
-use crate::model::agent::Agent;
+use crate::model::agent::{Agent, DEFAULT_CEILING};
 use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
 
 /// An agent as it is stored. The noun is the first version's shape; a change
@@ -168,7 +168,11 @@ impl AgentStore {
         let agents = self.page("", 0).await?;
         Ok(agents
             .iter()
-            .filter(|agent| agent.ceiling_policies.contains(policy))
+            .filter(|agent| {
+                let by_default =
+                    policy.as_str() == DEFAULT_CEILING && !agent.no_default_ceiling_policy;
+                by_default || agent.ceiling_policies.contains(policy)
+            })
             .map(|agent| agent.name.to_string())
             .collect())
     }
@@ -208,7 +212,7 @@ impl AgentStore {
                 ),
             ));
         }
-        self.write(agent).await
+        self.write(agent, alike.is_none()).await
     }
 
     /// Changes an agent that is there.
@@ -228,7 +232,7 @@ impl AgentStore {
         };
         let mut agent = (*agent).clone();
         change(&mut agent)?;
-        self.write(agent).await
+        self.write(agent, false).await
     }
 
     /// Removes an agent. Its id is never used again.
@@ -265,19 +269,26 @@ impl AgentStore {
         }
     }
 
-    async fn write(&self, agent: Agent) -> Result<Arc<Agent>> {
-        let (id, likeness) = (agent.id.clone(), agent.name.likeness());
-        // The pointers come last: they make the agent reachable.
-        let writes = vec![
-            self.records.put(id.as_str(), &agent)?,
-            self.names.put(&likeness, &id)?,
-            self.entities.put(agent.entity_id.as_str(), &id)?,
-        ];
-        self.forget(&agent);
-        self.storage.commit(writes).await?;
+    /// Stores an agent. The record is what counts: a new agent's pointers go
+    /// before it, since a pointer to nothing is nobody; an agent that is there
+    /// keeps its pointers, so changing it is one write on any host.
+    async fn write(&self, agent: Agent, is_new: bool) -> Result<Arc<Agent>> {
+        let id = agent.id.clone();
+        let mut writes = Vec::new();
+        if is_new {
+            writes.push(self.names.put(&agent.name.likeness(), &id)?);
+            writes.push(self.entities.put(agent.entity_id.as_str(), &id)?);
+        }
+        writes.push(self.records.put(id.as_str(), &agent)?);
         let agent = Arc::new(agent);
-        self.records.remember(id.as_str(), &agent);
-        Ok(agent)
+        self.forget(&agent);
+        let ticket = self.records.begin(id.as_str());
+        let done = self.storage.commit(writes).await;
+        self.records
+            .settle(id.as_str(), done.is_ok().then_some(&agent), ticket);
+        self.names.forget(&agent.name.likeness());
+        self.entities.forget(agent.entity_id.as_str());
+        done.map(|()| agent)
     }
 
     fn forget(&self, agent: &Agent) {

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::baselines::store::{entity_key, group_key};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
@@ -33,10 +34,10 @@ async fn check(cx: &Cx, policies: &[PolicyName]) -> Result<()> {
 
 macro_rules! endpoints {
     (
-        $noun:literal, $key:ident : $id:ty, $store:ident, $folder:literal, $path:literal, $key_doc:literal, $check:expr,
+        $noun:literal, $key:ident : $id:ty, $store:ident, $folder:literal, $path:literal, $key_doc:literal, $check:expr, $stored_as:path, $plural:literal,
         $list:ident, $read:ident, $write:ident, $delete:ident
     ) => {
-        #[doc = concat!("List the ", $noun, "s that have a baseline.")]
+        #[doc = concat!("List the ", $plural, " that have a baseline.")]
         #[derive(Debug, Deserialize, JsonSchema)]
         pub struct $list {
             /// Show names after this one only.
@@ -76,7 +77,11 @@ macro_rules! endpoints {
             type Output = BaselineView;
 
             async fn handle(self, cx: &Cx) -> Result<Reply<BaselineView>> {
-                let policies = cx.baselines.$store.get(self.$key.as_str()).await?;
+                let policies = cx
+                    .baselines
+                    .$store
+                    .get(&$stored_as(self.$key.as_str()))
+                    .await?;
                 Ok(policies
                     .map(|policies| BaselineView {
                         policies: policies.to_vec(),
@@ -111,7 +116,7 @@ macro_rules! endpoints {
                 let stored = cx
                     .baselines
                     .$store
-                    .store(self.$key.as_str(), self.policies)
+                    .store(&$stored_as(self.$key.as_str()), self.policies)
                     .await;
                 cx.baselines.changed();
                 Ok(BaselineView {
@@ -137,7 +142,11 @@ macro_rules! endpoints {
             type Output = BaselineView;
 
             async fn handle(self, cx: &Cx) -> Result<Reply<BaselineView>> {
-                let removed = cx.baselines.$store.remove(self.$key.as_str()).await;
+                let removed = cx
+                    .baselines
+                    .$store
+                    .remove(&$stored_as(self.$key.as_str()))
+                    .await;
                 cx.baselines.changed();
                 removed?;
                 Ok(Reply::Nothing)
@@ -147,11 +156,11 @@ macro_rules! endpoints {
 }
 
 endpoints!(
-    "entity", entity_id: EntityId, entities, "baselines/entity", "baselines/entity/{entity_id}", "Id of the entity.", known_entity,
+    "entity", entity_id: EntityId, entities, "baselines/entity", "baselines/entity/{entity_id}", "Id of the entity.", known_entity, entity_key, "entities",
     ListEntityBaselines, ReadEntityBaseline, WriteEntityBaseline, DeleteEntityBaseline
 );
 endpoints!(
-    "group", group_name: GroupName, groups, "baselines/group", "baselines/group/{group_name}", "Name of the identity group.", any_group,
+    "group", group_name: GroupName, groups, "baselines/group", "baselines/group/{group_name}", "Name of the identity group, in any case: the server does not tell them apart, and it is shown in lower case.", any_group, group_key, "groups",
     ListGroupBaselines, ReadGroupBaseline, WriteGroupBaseline, DeleteGroupBaseline
 );
 

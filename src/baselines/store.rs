@@ -1,5 +1,6 @@
 //! Where baselines are kept: by entity, and by group.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -9,7 +10,7 @@ use crate::framework::error::Result;
 use crate::framework::record::{Collection, Record};
 use crate::framework::snapshot::Snapshot;
 use crate::framework::storage::Storage;
-use crate::model::ids::{EntityId, GroupName, PolicyName};
+use crate::model::ids::{EntityId, PolicyName};
 
 /// The policies of an entity, as they are stored.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,6 +58,19 @@ macro_rules! policies {
 policies!(EntityBaseline, "baseline-entity/");
 policies!(GroupBaseline, "baseline-group/");
 
+/// What a group's baseline is stored under. The server takes names of groups
+/// that differ by case for one.
+#[must_use]
+pub fn group_key(name: &str) -> String {
+    name.to_lowercase()
+}
+
+/// What an entity's baseline is stored under.
+#[must_use]
+pub fn entity_key(id: &str) -> String {
+    id.to_owned()
+}
+
 /// The baselines of a mount, in storage.
 #[derive(Debug)]
 pub struct BaselineStore {
@@ -90,7 +104,7 @@ impl BaselineStore {
     pub async fn of_subject(
         &self,
         entity: &EntityId,
-        groups: impl IntoIterator<Item = &GroupName> + Send,
+        groups: &BTreeSet<String>,
     ) -> Result<Option<Vec<PolicyName>>> {
         let mut found = false;
         let mut policies: Vec<PolicyName> = Vec::new();
@@ -104,15 +118,12 @@ impl BaselineStore {
             policies.extend(own.iter().flat_map(|own| own.iter().cloned()));
         }
         let known = self.group_names.get(|| self.groups.list("", 0)).await?;
-        let groups: Vec<&GroupName> = groups.into_iter().collect();
         for group in groups {
-            if known
-                .binary_search_by(|name| name.as_str().cmp(group.as_str()))
-                .is_err()
-            {
+            let group = group_key(group);
+            if known.binary_search(&group).is_err() {
                 continue;
             }
-            let theirs = self.groups.get(group.as_str()).await?;
+            let theirs = self.groups.get(&group).await?;
             found |= theirs.is_some();
             policies.extend(theirs.iter().flat_map(|theirs| theirs.iter().cloned()));
         }

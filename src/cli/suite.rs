@@ -22,7 +22,7 @@ use crate::model::agent::{Agent, Mode, Software, Suspension};
 use crate::model::authorization::{AgentAction, Detail, Scope};
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
-use crate::model::ids::{AgentId, ConsentId, DelegationId, GroupName, LocationName, PolicyName};
+use crate::model::ids::{AgentId, ConsentId, DelegationId, LocationName, PolicyName};
 use crate::model::pattern::Pattern;
 use crate::model::target::{Consent, CredentialType, Target};
 use crate::model::text::{Description, Label};
@@ -87,7 +87,7 @@ given! { AgentGiven {
 } }
 given! { SubjectGiven {
     name: String,
-    groups: Vec<GroupName>,
+    groups: Vec<String>,
     metadata: BTreeMap<String, String>,
     disabled: bool,
 } }
@@ -204,6 +204,7 @@ impl Suite {
                 max_ttl: Ttl::from_secs(3600),
                 mount_max_ttl: Ttl::from_secs(3600),
                 max_delegation_depth: 8,
+                counts_uses: true,
             },
             counts: Arc::new(NoCounts),
         };

@@ -94,17 +94,31 @@ impl Endpoint<State> for WriteConfig {
     type Output = ConfigView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConfigView>> {
-        let mut config = (*cx.config.get().await?).clone();
+        let signing_key = match &self.signing_key {
+            Some(name) => Some(cx.keys.reference("signing_key", name).await?),
+            None => None,
+        };
+        let stored = cx
+            .config
+            .update(|config| {
+                if let Some(key) = signing_key {
+                    config.signing_key = key;
+                }
+                self.apply(config)
+            })
+            .await?;
+        Ok(ConfigView::from(&*stored).into())
+    }
+}
+
+impl WriteConfig {
+    fn apply(self, config: &mut Config) -> Result<()> {
         if let Some(issuer) = self.issuer {
             check_issuer(&issuer)?;
             config.issuer = issuer;
         }
-        if let Some(ttl) = self.default_ttl {
-            config.default_ttl = ttl;
-        }
-        if let Some(ttl) = self.max_ttl {
-            config.max_ttl = ttl;
-        }
+        config.default_ttl = self.default_ttl.unwrap_or(config.default_ttl);
+        config.max_ttl = self.max_ttl.unwrap_or(config.max_ttl);
         if config.max_ttl.is_zero() || config.max_ttl > LONGEST_TTL {
             return Err(Error::field("max_ttl", "must be between 1s and 1h"));
         }
@@ -122,11 +136,7 @@ impl Endpoint<State> for WriteConfig {
         }
         config.denial_detail = self.denial_detail.unwrap_or(config.denial_detail);
         config.baseline_rule = self.baseline_rule.unwrap_or(config.baseline_rule);
-        if let Some(name) = self.signing_key {
-            config.signing_key = cx.keys.reference("signing_key", &name).await?;
-        }
-        let stored = cx.config.put(config).await?;
-        Ok(ConfigView::from(&*stored).into())
+        Ok(())
     }
 }
 

@@ -152,6 +152,7 @@ impl Record for ConfigRecord {
 pub struct ConfigStore {
     records: Collection<ConfigRecord>,
     fallback: Arc<Config>,
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl ConfigStore {
@@ -163,6 +164,7 @@ impl ConfigStore {
         Self {
             records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             fallback: Arc::new(Config::default()),
+            writing: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -175,11 +177,17 @@ impl ConfigStore {
         Ok(written.unwrap_or_else(|| Arc::clone(&self.fallback)))
     }
 
-    /// Replaces the settings.
+    /// Changes the settings: `change` sees what they are now.
     ///
     /// # Errors
-    /// If storage fails.
-    pub async fn put(&self, config: Config) -> Result<Arc<Config>> {
+    /// What `change` refuses, or if storage fails.
+    pub async fn update(
+        &self,
+        change: impl FnOnce(&mut Config) -> Result<()> + Send,
+    ) -> Result<Arc<Config>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let mut config = (*self.get().await?).clone();
+        change(&mut config)?;
         self.records.store(Self::NAME, config).await
     }
 

@@ -10,7 +10,6 @@ use crate::credentials::{mint, request};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
-use crate::jose::jwk::PublicJwk;
 use crate::model::agent::Mode;
 use crate::model::authorization::Scope;
 use crate::model::decision::{AccessRequest, Outcome};
@@ -98,13 +97,20 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
     type Output = Issued;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Issued>> {
+        // Before anything is decided, and counted against a rate.
+        if cx.config.get().await?.issuer.is_empty() {
+            return Err(Error::Invalid(
+                "this mount has no issuer yet; an operator sets `issuer` under `config` first"
+                    .to_owned(),
+            ));
+        }
         let request = AccessRequest {
             reason: self.reason,
             context: request::context(self.context)?,
             delegation: self.delegation_id,
             ttl: self.ttl,
             details: request::details(self.authorization_details)?,
-            key_thumbprint: self.cnf_jwk.map(thumbprint).transpose()?,
+            key_thumbprint: request::thumbprint(self.cnf_jwk)?,
             ..AccessRequest::new(self.target, self.action, self.resource)
         };
         Ok(issue(cx, authorize::authorize(cx, request).await?)
@@ -113,23 +119,9 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
     }
 }
 
-fn thumbprint(jwk: Map<String, Value>) -> Result<String> {
-    let key = PublicJwk::from_value(&Value::Object(jwk))
-        .map_err(|error| Error::field("cnf_jwk", error))?;
-    key.check_on_curve()
-        .map_err(|error| Error::field("cnf_jwk", error))?;
-    Ok(key.thumbprint())
-}
-
 async fn issue(cx: &Cx, granted: Granted) -> Result<Issued> {
     let Granted { decision, permit } = granted;
     let config = cx.config.get().await?;
-    if config.issuer.is_empty() {
-        return Err(Error::Invalid(
-            "this mount has no issuer yet; an operator sets `issuer` under `config` first"
-                .to_owned(),
-        ));
-    }
     let keys = cx.keys.set().await?;
     let name = permit
         .target()

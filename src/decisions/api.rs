@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 use crate::authorize;
 use crate::config::store::DenialDetail;
 use crate::credentials::request;
-use crate::engine::{self, Explanation};
+use crate::engine::facts::Baseline;
+use crate::engine::{self, Explanation, Limits};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
@@ -62,6 +63,8 @@ pub struct Evaluate {
     reason: Description,
     /// Lifetime that it would ask for.
     ttl: Option<Ttl>,
+    /// Public key (JWK) that it would bind the credential to.
+    cnf_jwk: Option<Map<String, Value>>,
 }
 
 impl Endpoint<State> for Evaluate {
@@ -81,10 +84,22 @@ impl Endpoint<State> for Evaluate {
             delegation: self.delegation_id,
             ttl: self.ttl,
             details: request::details(self.authorization_details)?,
+            key_thumbprint: request::thumbprint(self.cnf_jwk)?,
             ..AccessRequest::new(self.target, self.action, self.resource)
         };
-        Ok(evaluate(cx, named.as_deref(), &request).await?.into())
+        Ok(evaluate(cx, named.as_deref(), &request, Shown::ToOperator)
+            .await?
+            .into())
     }
+}
+
+/// How much of an explanation the answer may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// All of it, unless the caller is an agent.
+    ToOperator,
+    /// What a refused caller is told.
+    AsRefused,
 }
 
 /// Decides `request` by the agent that is `named`, by name or id, or by the
@@ -93,7 +108,12 @@ impl Endpoint<State> for Evaluate {
 /// # Errors
 /// [`Error::Denied`] if an agent asks about another; [`Error::Host`] if a fact
 /// cannot be established.
-pub async fn evaluate(cx: &Cx, named: Option<&str>, request: &AccessRequest) -> Result<Evaluation> {
+pub async fn evaluate(
+    cx: &Cx,
+    named: Option<&str>,
+    request: &AccessRequest,
+    shown: Shown,
+) -> Result<Evaluation> {
     let caller = match &cx.caller.entity_id {
         Some(entity) => cx.agents.by_entity(entity).await?,
         None => None,
@@ -124,10 +144,15 @@ pub async fn evaluate(cx: &Cx, named: Option<&str>, request: &AccessRequest) -> 
             None => None,
         },
     };
-    let gathered = authorize::gather(cx, request, actor).await?;
+    let mut gathered = authorize::gather(cx, request, actor).await?;
+    if caller.is_some() && gathered.facts.chain.is_empty() {
+        // An agent learns nothing of a human who has delegated nothing to it.
+        gathered.facts.subject = None;
+        gathered.facts.baseline = Baseline::NoneGiven;
+    }
     let decision = engine::decide(request, &gathered.facts);
     let mut explanation = decision.explain(request, &gathered.facts);
-    if caller.is_some() {
+    if caller.is_some() || shown == Shown::AsRefused {
         redact(&mut explanation, cx.config.get().await?.denial_detail);
     }
     Ok(Evaluation {
@@ -159,6 +184,7 @@ fn redact(explanation: &mut Explanation, detail: DenialDetail) {
                 explanation.layer = None;
                 explanation.reason = None;
                 explanation.message = "Denied.".to_owned();
+                explanation.limits = Limits::default();
             }
         }
     }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::credentials::request;
-use crate::decisions::api::evaluate;
+use crate::decisions::api::{Shown, evaluate};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Raw, Reply};
@@ -88,11 +88,13 @@ impl Endpoint<State> for AccessEvaluations {
     type Output = Map<String, Value>;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Self::Output>> {
+        // Checked before it is copied for every evaluation.
+        let context = self.context.map(request::context).transpose()?;
         let defaults = Tuple {
             subject: self.subject,
             action: self.action,
             resource: self.resource,
-            context: self.context,
+            context,
         };
         if self.evaluations.is_empty() {
             return plain(&answer(cx, defaults).await?);
@@ -217,7 +219,7 @@ async fn answer(cx: &Cx, tuple: Tuple) -> Result<Answer> {
         context: request::context(context)?,
         ..request
     };
-    let evaluation = evaluate(cx, Some(&agent), &request).await?;
+    let evaluation = evaluate(cx, Some(&agent), &request, Shown::AsRefused).await?;
     Ok(Answer {
         decision: evaluation.decision,
         context: serde_json::to_value(evaluation.context)

@@ -28,7 +28,7 @@ pub struct Decision {
 }
 
 /// The terms of a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Limits {
     /// The lifetime of the credential, in seconds.
     pub ttl: Ttl,

@@ -13,7 +13,7 @@ use super::rate::Charge;
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::delegation::Delegation;
-use crate::model::ids::{ConsentId, EntityId, GroupName, LocationName};
+use crate::model::ids::{ConsentId, EntityId, LocationName};
 use crate::model::target::Target;
 use crate::model::time::{Timestamp, Ttl};
 
@@ -67,7 +67,7 @@ pub struct Subject {
     /// Whether it is disabled.
     pub disabled: bool,
     /// The groups it is in, directly and through other groups.
-    pub groups: BTreeSet<GroupName>,
+    pub groups: BTreeSet<String>,
     /// Its metadata.
     pub metadata: BTreeMap<String, String>,
 }
@@ -142,6 +142,9 @@ pub struct Bounds {
     pub mount_max_ttl: Ttl,
     /// The longest chain of delegations.
     pub max_delegation_depth: u8,
+    /// Whether the uses of a credential can be counted. Where they cannot, a
+    /// request that may be used so many times only is refused.
+    pub counts_uses: bool,
 }
 
 /// Read access to the counters of rates.

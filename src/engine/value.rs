@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use crate::model::agent::Software;
-use crate::model::ids::GroupName;
 
 /// A value.
 #[derive(Clone, Debug)]
@@ -25,7 +24,7 @@ pub(super) enum Value<'a> {
 #[derive(Clone, Debug)]
 pub(super) enum List<'a> {
     Json(&'a [Json]),
-    Groups(&'a BTreeSet<GroupName>),
+    Groups(&'a BTreeSet<String>),
     Made(Vec<Value<'a>>),
 }
 

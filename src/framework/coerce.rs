@@ -13,11 +13,15 @@ use serde_json::{Map, Number, Value};
 
 use crate::framework::error::{Error, Result};
 use crate::framework::field::{Field, Kind};
+use crate::model::text::is_unsafe;
 use crate::model::time::Timestamp;
 
 /// The deepest nesting of a value. Deeper ones serve nobody, and recursion
 /// over them is not for a caller to choose.
 pub const MAX_DEPTH: usize = 32;
+
+/// The most bytes of JSON inside a text: once parsed, it takes many times that.
+pub const MAX_JSON_TEXT: usize = 64 * 1024;
 
 /// An input in the shape its fields ask for, and the names it did not know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,8 +69,20 @@ pub fn read<T: DeserializeOwned>(fields: &[Field], input: Map<String, Value>) ->
     }
     serde_path_to_error::deserialize(Value::Object(input)).map_err(|error| {
         let path = error.path().to_string();
-        Error::field(&path, error.into_inner())
+        Error::field(&path, clipped(&error.into_inner().to_string()))
     })
+}
+
+/// Errors are shown, and may be logged: whatever they repeat of the input is
+/// cut short, so that a token in the wrong field does not come back whole.
+fn clipped(message: &str) -> String {
+    const WORD: usize = 48;
+    let clip = |word: &str| match word.char_indices().nth(WORD) {
+        Some((end, _)) => format!("{}…", word.get(..end).unwrap_or_default()),
+        None => word.to_owned(),
+    };
+    let words: Vec<String> = message.split(' ').take(120).map(clip).collect();
+    words.join(" ").chars().filter(|c| !is_unsafe(*c)).collect()
 }
 
 type Converted = std::result::Result<Value, String>;
@@ -342,6 +358,11 @@ fn json_text(text: &str) -> std::result::Result<Option<Value>, String> {
     if !text.trim_start().starts_with(['{', '[']) {
         return Ok(None);
     }
+    if text.len() > MAX_JSON_TEXT {
+        return Err(format!(
+            "may take at most {MAX_JSON_TEXT} bytes as JSON text"
+        ));
+    }
     let value = serde_json::from_str(text).map_err(|error| {
         format!(
             "looks like JSON and is not, at line {} column {}",
@@ -373,13 +394,7 @@ fn is_deeper(value: &Value, levels: usize) -> bool {
 fn shown(text: &str) -> String {
     text.chars()
         .take(40)
-        .map(|c| {
-            if crate::model::text::is_unsafe(c) {
-                '?'
-            } else {
-                c
-            }
-        })
+        .map(|c| if is_unsafe(c) { '?' } else { c })
         .collect()
 }
 

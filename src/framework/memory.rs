@@ -24,6 +24,7 @@ pub struct MemoryStorage {
     // How many more changes succeed before one fails; negative: all do.
     writes_left: AtomicI64,
     transactional: AtomicBool,
+    lose_replies: AtomicBool,
 }
 
 impl Default for MemoryStorage {
@@ -36,6 +37,7 @@ impl Default for MemoryStorage {
             fail_reads: AtomicBool::default(),
             writes_left: AtomicI64::new(-1),
             transactional: AtomicBool::new(true),
+            lose_replies: AtomicBool::default(),
         }
     }
 }
@@ -88,6 +90,12 @@ impl MemoryStorage {
     /// Without transactions, a commit that fails leaves what came before.
     pub fn transactional(&self, yes: bool) {
         self.transactional.store(yes, Ordering::SeqCst);
+    }
+
+    /// Commits are made, and reported as failed: as when a deadline passes
+    /// between the two.
+    pub fn lose_replies(&self, yes: bool) {
+        self.lose_replies.store(yes, Ordering::SeqCst);
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Vec<u8>>> {
@@ -162,6 +170,9 @@ impl Storage for MemoryStorage {
                 Write::Put { key, value, .. } => entries.insert(key, value),
                 Write::Delete { key } => entries.remove(&key),
             };
+        }
+        if self.lose_replies.load(Ordering::SeqCst) {
+            return Err(Error::Host("context deadline exceeded".to_owned()));
         }
         Ok(())
     }

@@ -50,6 +50,11 @@ pub struct Collection<R: Record> {
     standby: Arc<AtomicBool>,
 }
 
+/// A change under way, between [`Collection::begin`] and
+/// [`Collection::settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket(u64);
+
 #[derive(Debug)]
 struct Cached<N> {
     noun: Arc<N>,
@@ -82,7 +87,7 @@ impl<R: Record> Collection<R> {
             return Ok(None);
         };
         let noun = Arc::new(decode::<R>(name, &bytes)?);
-        self.remember_if(name, &noun, Some(before));
+        self.remember_if(name, &noun, before);
         Ok(Some(noun))
     }
 
@@ -95,8 +100,8 @@ impl<R: Record> Collection<R> {
         self.storage.list(R::PREFIX, after, limit).await
     }
 
-    /// The change that stores `noun`. Give it to [`Storage::commit`], then
-    /// [`Collection::remember`] it.
+    /// The change that stores `noun`. Give it to [`Storage::commit`], between
+    /// [`Collection::begin`] and [`Collection::settle`].
     ///
     /// # Errors
     /// [`Error::Internal`] if it cannot be serialized.
@@ -124,11 +129,11 @@ impl<R: Record> Collection<R> {
     /// If storage fails; then nothing is cached under its name.
     pub async fn store(&self, name: &str, noun: R::Noun) -> Result<Arc<R::Noun>> {
         let write = self.put(name, &noun)?;
-        self.forget(name);
-        self.storage.commit(vec![write]).await?;
         let noun = Arc::new(noun);
-        self.remember(name, &noun);
-        Ok(noun)
+        let ticket = self.begin(name);
+        let done = self.storage.commit(vec![write]).await;
+        self.settle(name, done.is_ok().then_some(&noun), ticket);
+        done.map(|()| noun)
     }
 
     /// Removes one record by itself.
@@ -136,34 +141,38 @@ impl<R: Record> Collection<R> {
     /// # Errors
     /// If storage fails.
     pub async fn remove(&self, name: &str) -> Result<()> {
-        self.forget(name);
+        let ticket = self.begin(name);
         let removed = self.storage.commit(vec![self.delete(name)]).await;
-        self.forget(name);
+        self.settle(name, None, ticket);
         removed
     }
 
-    /// Caches what was just stored.
-    pub fn remember(&self, name: &str, noun: &Arc<R::Noun>) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.remember_if(name, noun, None);
+    /// Announces a change: what is cached under `name` goes, and no read that
+    /// is under way may put it back. The ticket is for [`Self::settle`].
+    #[must_use]
+    pub fn begin(&self, name: &str) -> Ticket {
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        cache.remove(name);
+        Ticket(self.changes.fetch_add(1, Ordering::AcqRel).wrapping_add(1))
+    }
+
+    /// Ends a change, however it went. A commit that failed may have been
+    /// made all the same, and a read meanwhile may have seen either state: so
+    /// nothing stays cached but a `noun` that was surely stored last.
+    pub fn settle(&self, name: &str, noun: Option<&Arc<R::Noun>>, ticket: Ticket) {
+        let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+        let alone = self.changes.fetch_add(1, Ordering::AcqRel) == ticket.0;
+        match noun {
+            Some(noun) if alone => keep(&mut cache, name, noun),
+            _ => {
+                cache.remove(name);
+            }
+        }
     }
 
     /// Drops what is cached under `name`: it has changed, or may have.
     pub fn forget(&self, name: &str) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.cache
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name);
-    }
-
-    /// Drops everything.
-    pub fn forget_all(&self) {
-        self.changes.fetch_add(1, Ordering::AcqRel);
-        self.cache
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        let _ = self.begin(name);
     }
 
     /// Drops what a changed storage key may have made stale. Whether the key
@@ -185,20 +194,24 @@ impl<R: Record> Collection<R> {
         (!stale).then(|| Arc::clone(&cached.noun))
     }
 
-    fn remember_if(&self, name: &str, noun: &Arc<R::Noun>, unchanged_since: Option<u64>) {
+    /// Caches what was read, unless something has changed since.
+    fn remember_if(&self, name: &str, noun: &Arc<R::Noun>, before: u64) {
         let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
-        if unchanged_since.is_some_and(|before| before != self.changes.load(Ordering::Acquire)) {
-            return;
+        if before == self.changes.load(Ordering::Acquire) {
+            keep(&mut cache, name, noun);
         }
-        if cache.len() >= MAX_CACHED {
-            cache.clear();
-        }
-        let cached = Cached {
-            noun: Arc::clone(noun),
-            since: Instant::now(),
-        };
-        cache.insert(name.to_owned(), cached);
     }
+}
+
+fn keep<N>(cache: &mut HashMap<String, Cached<N>>, name: &str, noun: &Arc<N>) {
+    if cache.len() >= MAX_CACHED {
+        cache.clear();
+    }
+    let cached = Cached {
+        noun: Arc::clone(noun),
+        since: Instant::now(),
+    };
+    cache.insert(name.to_owned(), cached);
 }
 
 fn key<R: Record>(name: &str) -> String {
@@ -216,7 +229,15 @@ pub fn decode<R: Record>(name: &str, bytes: &[u8]) -> Result<R::Noun> {
             R::PREFIX
         ))
     };
-    let record: R = serde_json::from_slice(bytes).map_err(|error| unreadable(error.to_string()))?;
+    let record: R = serde_json::from_slice(bytes).map_err(|error| {
+        // What a secret record holds must not reach a log, not even in part.
+        let place = format!("line {} column {}", error.line(), error.column());
+        unreadable(if R::SEAL_WRAP {
+            place
+        } else {
+            error.to_string()
+        })
+    })?;
     record.upgrade().map_err(unreadable)
 }
 

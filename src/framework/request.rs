@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::framework::error::{Error, Result};
 use crate::model::ids::EntityId;
+use crate::model::text;
 use crate::model::time::Timestamp;
 
 /// What the host asks for. Operations that are not listed never get this far.
@@ -51,7 +52,12 @@ impl Caller {
     pub fn label(&self) -> String {
         match &self.entity_id {
             Some(id) => id.as_str().to_owned(),
-            None => self.display_name.clone(),
+            None => self
+                .display_name
+                .chars()
+                .filter(|c| !text::is_unsafe(*c))
+                .take(128)
+                .collect(),
         }
     }
 }

@@ -65,6 +65,9 @@ impl<T> Snapshot<T> {
         }
         let before = self.changes.load(Ordering::Acquire);
         let value = Arc::new(load().await?);
+        if before != self.changes.load(Ordering::Acquire) {
+            return Ok(value);
+        }
         self.current.store(Some(Arc::new(Loaded {
             value: Arc::clone(&value),
             since: Instant::now(),

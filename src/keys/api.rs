@@ -117,6 +117,30 @@ impl Endpoint<State> for ReadKey {
     }
 }
 
+/// What a key can sign with here. More can be verified.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+pub enum KeyAlgorithm {
+    /// Ed25519 (RFC 8037).
+    #[serde(rename = "EdDSA")]
+    EdDsa,
+    /// ECDSA on P-256.
+    #[serde(rename = "ES256")]
+    Es256,
+    /// RSA, imported.
+    #[serde(rename = "RS256")]
+    Rs256,
+}
+
+impl From<KeyAlgorithm> for Algorithm {
+    fn from(algorithm: KeyAlgorithm) -> Self {
+        match algorithm {
+            KeyAlgorithm::EdDsa => Self::EdDsa,
+            KeyAlgorithm::Es256 => Self::Es256,
+            KeyAlgorithm::Rs256 => Self::Rs256,
+        }
+    }
+}
+
 /// Make or import a signing key.
 ///
 /// EdDSA and ES256 keys are made here; an RS256 key must be imported. Writing
@@ -127,7 +151,7 @@ pub struct WriteKey {
     /// Name of the key.
     name: KeyName,
     /// What it signs with: `EdDSA` (the default), `ES256` or `RS256`.
-    algorithm: Option<Algorithm>,
+    algorithm: Option<KeyAlgorithm>,
     /// A private key to import, in PEM (PKCS#8; for RSA also PKCS#1).
     private_key: Option<String>,
 }
@@ -158,6 +182,7 @@ impl Endpoint<State> for WriteKey {
             algorithm,
             private_key,
         } = self;
+        let algorithm = algorithm.map(Algorithm::from);
         let stored = cx
             .keys
             .update(&name, |present| match present {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Raw, Reply};
-use crate::model::authorization::{AGENT_ACTION, VAULT_PATH_ACCESS};
+use crate::model::authorization::AGENT_ACTION;
 use crate::state::{Cx, State};
 
 fn document(body: &Value) -> Result<Reply<Map<String, Value>>> {
@@ -15,8 +15,8 @@ fn document(body: &Value) -> Result<Reply<Map<String, Value>>> {
     Ok(Reply::Raw(Raw {
         status: 200,
         content_type: "application/json",
-        // Long enough to spare the server, short enough that a verifier
-        // learns of a rotation before the old key stops signing for it.
+        // A verifier that meets a key it does not know yet fetches again, as
+        // OpenID Connect Core 10.1.1 has it; this only spares the server.
         cache_control: "public, max-age=60",
         body,
     }))
@@ -69,7 +69,7 @@ impl Endpoint<State> for ReadDiscovery {
             "response_types_supported": ["none"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": algorithms,
-            "authorization_details_types_supported": [AGENT_ACTION, VAULT_PATH_ACCESS],
+            "authorization_details_types_supported": [AGENT_ACTION],
         }))
     }
 }

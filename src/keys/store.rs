@@ -258,20 +258,19 @@ impl KeyStore {
         self.set.get(|| self.load()).await
     }
 
-    /// The name in a field that refers to a key; empty refers to none.
+    /// The name in a field that refers to a key; empty refers to the default.
     ///
     /// # Errors
     /// [`Error::Invalid`] if there is no such key.
     pub async fn reference(&self, field: &str, name: &str) -> Result<Option<KeyName>> {
-        if name.is_empty() {
-            return Ok(None);
-        }
-        let name: KeyName = name.parse().map_err(|error| Error::field(field, error))?;
-        match self.get(&name).await? {
-            Some(_) => Ok(Some(name)),
+        let wanted = if name.is_empty() { DEFAULT_KEY } else { name };
+        let key: KeyName = wanted.parse().map_err(|error| Error::field(field, error))?;
+        match self.get(&key).await? {
+            Some(_) if name.is_empty() => Ok(None),
+            Some(_) => Ok(Some(key)),
             None => Err(Error::field(
                 field,
-                format_args!("there is no key `{name}`; make it under `keys/{name}`"),
+                format_args!("there is no key `{key}`; make it under `keys/{key}`"),
             )),
         }
     }

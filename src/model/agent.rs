@@ -10,6 +10,9 @@ use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
 use crate::model::text::{Description, Label};
 use crate::model::time::Timestamp;
 
+/// The policy that belongs to every ceiling, where it exists and the agent
+/// does not leave it out.
+pub const DEFAULT_CEILING: &str = "default-ceiling";
 /// The longest chain of delegations any agent may stand at the end of.
 pub const MAX_DELEGATION_DEPTH: u8 = 8;
 

@@ -38,7 +38,8 @@ pub struct AccessRequest {
     pub max_uses: Option<u32>,
     /// What it says the request is for. `None`: it did not say.
     pub details: Option<Scope>,
-    /// The thumbprint (RFC 7638) of the key it proved to hold.
+    /// The thumbprint (RFC 7638) of the key that the credential is to be bound
+    /// to. Whoever presents the credential must prove to hold it.
     pub key_thumbprint: Option<String>,
 }
 
@@ -189,7 +190,7 @@ reasons! {
     BaselinePolicyMissing, "baseline.policy_missing", "A policy of the subject's baseline does not exist: write it, or detach it.";
     BaselineDenied, "baseline.denied", "A rule in the subject's baseline forbids this.";
     BaselineNoneApplies, "baseline.none_applies", "No rule in the subject's baseline allows this: the subject may not do it either.";
-    DelegationNone, "delegation.none", "No delegation was found: ask the subject for one under `delegations/request`.";
+    DelegationNone, "delegation.none", "No delegation was found that lets the agent act for this subject.";
     DelegationBroken, "delegation.broken", "The chain of delegations does not hold together: ask for a new one.";
     DelegationPending, "delegation.pending", "The subject has not answered yet: wait for the approval.";
     DelegationDenied, "delegation.denied", "The subject refused this delegation.";
@@ -215,6 +216,7 @@ reasons! {
     ConsentExpired, "consent.expired", "The presented consent has expired: retry without it to ask anew.";
     LimitsNoTime, "limits.no_time", "No lifetime is left under the limits that apply: ask for more than zero, or extend what expires.";
     LimitsNoUses, "limits.no_uses", "No use is left under the limits that apply: ask for at least one.";
+    LimitsUsesUncounted, "limits.uses_uncounted", "A limit on uses applies, and the uses of this credential cannot be counted: drop `max_uses` from the policy, or use a target whose credentials can be counted.";
     ProofRequired, "proof.required", "Proof of possession is required: send a key of your own as `cnf_jwk`.";
     RateExceeded, "rate.exceeded", "The rate that a rule allows is exhausted: retry later.";
 }

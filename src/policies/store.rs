@@ -1,7 +1,7 @@
 //! Where policies are kept: texts in storage, and in memory the library of all
 //! of them, compiled, swapped whole when one changes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -13,13 +13,10 @@ use crate::framework::error::{Error, Result};
 use crate::framework::record::{Collection, Record};
 use crate::framework::snapshot::Snapshot;
 use crate::framework::storage::Storage;
-use crate::model::agent::Agent;
+use crate::model::agent::{Agent, DEFAULT_CEILING};
 use crate::model::ids::PolicyName;
 use crate::model::time::Timestamp;
 
-/// The policy that belongs to every ceiling, where it exists and the agent
-/// does not leave it out.
-pub const DEFAULT_CEILING: &str = "default-ceiling";
 /// The most combinations of policies whose index is kept.
 const MAX_SETS: usize = 4096;
 
@@ -64,6 +61,9 @@ impl Record for PolicyRecord {
 #[derive(Debug, Default)]
 pub struct Library {
     policies: BTreeMap<PolicyName, Arc<CompiledPolicy>>,
+    // Stored, and not understood by this release. Still named by ceilings, so
+    // that they deny.
+    broken: BTreeSet<PolicyName>,
     sets: RwLock<HashMap<Vec<PolicyName>, Arc<PolicySet>>>,
 }
 
@@ -97,6 +97,7 @@ impl Library {
             let default = self
                 .policies
                 .keys()
+                .chain(&self.broken)
                 .find(|name| name.as_str() == DEFAULT_CEILING);
             names.extend(
                 default
@@ -116,10 +117,12 @@ impl Library {
     /// The same library with one policy replaced, or added.
     #[must_use]
     pub fn with(&self, policy: CompiledPolicy) -> Self {
-        let mut policies = self.policies.clone();
+        let (mut policies, mut broken) = (self.policies.clone(), self.broken.clone());
+        broken.remove(&policy.name);
         policies.insert(policy.name.clone(), Arc::new(policy));
         Self {
             policies,
+            broken,
             sets: RwLock::default(),
         }
     }
@@ -255,6 +258,7 @@ impl PolicyStore {
                         .insert(policy.name.clone(), Arc::new(compiled));
                 }
                 Err(problems) => {
+                    library.broken.insert(policy.name.clone());
                     tracing::error!(policy = %policy.name, problems = problems.len(), "a stored policy does not compile; whoever names it is denied");
                 }
             }

@@ -131,7 +131,8 @@ pub struct WriteTarget {
     /// What can be done there, as in `read,search`. Needed for a new target.
     actions: Option<Vec<Action>>,
     /// Patterns of what it can be done to, as in `customers/*`; `**` is
-    /// everything. None: requests may not name a resource.
+    /// everything, and the target as a whole for requests that name no
+    /// resource. None: requests may not name a resource.
     resources: Option<Vec<Pattern>>,
     /// Facts about the target that policies may refer to, as `key=value`.
     labels: Option<BTreeMap<String, String>>,

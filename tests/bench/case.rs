@@ -78,6 +78,7 @@ pub(crate) fn case(rules: usize, shape: Shape) -> (AccessRequest, Facts) {
             max_ttl: Ttl::from_secs(3600),
             mount_max_ttl: Ttl::from_secs(3600),
             max_delegation_depth: 8,
+            counts_uses: true,
         },
         counts: Arc::new(NoCounts),
     };

@@ -245,6 +245,7 @@ fn nothing_known() -> Facts {
             max_ttl: Ttl::from_secs(3600),
             mount_max_ttl: Ttl::from_secs(3600),
             max_delegation_depth: 8,
+            counts_uses: true,
         },
         counts: Arc::new(NoCounts),
     }

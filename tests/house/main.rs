@@ -13,6 +13,7 @@
 mod architecture;
 mod budget;
 mod faults;
+mod findings;
 mod golden;
 mod issuing;
 mod registry;

@@ -36,8 +36,7 @@ pub(crate) fn decide(world: &World) -> Expected {
         Layer::Agent,
         world.suspended || expired || !world.modes.contains(&world.mode),
     );
-    let offered =
-        world.action != "drop" && (world.resource.is_empty() || world.resource.starts_with("a/"));
+    let offered = world.action != "drop" && world.resource.starts_with("a/");
     fail(Layer::Target, !world.target_known || !offered);
     fail(
         Layer::Ceiling,

@@ -298,6 +298,10 @@ fn each_broken_fact_is_refused_for_its_own_reason() {
             facts.bounds.mount_max_ttl = Ttl::ZERO
         }),
         ("limits.no_uses", |request, _| request.max_uses = Some(0)),
+        ("limits.uses_uncounted", |request, facts| {
+            request.max_uses = Some(1);
+            facts.bounds.counts_uses = false;
+        }),
         ("proof.required", |_, facts| {
             ceiling(
                 facts,

@@ -171,7 +171,7 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         1..400_u64,
         select(&["low", "high"][..]),
         prop_oneof![9 => select(&["read", "write"][..]), 1 => Just("drop")],
-        prop_oneof![9 => select(&["", "a/1", "a/2"][..]), 1 => Just("b")],
+        prop_oneof![8 => select(&["a/1", "a/2"][..]), 1 => Just(""), 1 => Just("b")],
         weighted(
             0.2,
             prop_oneof![2 => Just(vec!["read", "write"]), 1 => subsequence(&["read", "write"][..], 0..=2)],
@@ -440,7 +440,7 @@ pub(crate) fn facts(world: &World) -> Facts {
             groups: world
                 .groups
                 .iter()
-                .map(|group| group.parse().unwrap())
+                .map(|group| (*group).to_owned())
                 .collect(),
             metadata: BTreeMap::new(),
         }),
@@ -467,6 +467,7 @@ pub(crate) fn facts(world: &World) -> Facts {
             max_ttl: Ttl::from_secs(350),
             mount_max_ttl: Ttl::from_secs(380),
             max_delegation_depth: 8,
+            counts_uses: true,
         },
         counts: Arc::new(NoCounts),
     }

@@ -17,6 +17,8 @@ pub(super) fn judge(case: &Case<'_>, terms: &mut Terms) -> Verdict {
         Some(Reason::LimitsNoTime)
     } else if terms.max_uses == Some(0) {
         Some(Reason::LimitsNoUses)
+    } else if terms.max_uses.is_some() && !case.facts.bounds.counts_uses {
+        Some(Reason::LimitsUsesUncounted)
     } else if terms.proof_of_possession && case.request.key_thumbprint.is_none() {
         Some(Reason::ProofRequired)
     } else {

@@ -30,10 +30,15 @@ fn refusal(target: &Target, request: &AccessRequest) -> Option<Reason> {
         return Some(Reason::TargetAction);
     }
     let resource = &request.resource;
-    let offered = resource.is_empty()
-        || target
+    let offered = if target.resources.is_empty() {
+        resource.is_empty()
+    } else {
+        // A request that names no resource is for the target as a whole, and
+        // only `**` offers that.
+        target
             .resources
             .iter()
-            .any(|pattern| pattern.matches(resource.as_str()));
+            .any(|pattern| pattern.matches(resource.as_str()))
+    };
     (!offered).then_some(Reason::TargetResource)
 }
