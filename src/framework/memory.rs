@@ -60,6 +60,12 @@ impl MemoryStorage {
         self.lock().insert(key.to_owned(), value.to_vec());
     }
 
+    /// The value under a key, uncounted.
+    #[must_use]
+    pub fn value(&self, key: &str) -> Option<Vec<u8>> {
+        self.lock().get(key).cloned()
+    }
+
     /// Every key there is.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {

@@ -16,6 +16,7 @@ mod faults;
 mod findings;
 mod golden;
 mod issuing;
+mod records;
 mod registry;
 mod surface;
 mod world;

@@ -1,0 +1,116 @@
+//! One record of every version that was ever written, kept for ever. A release
+//! that cannot read one of them loses somebody's data.
+//!
+//! A new version of a record adds a file; no file is changed or removed.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use vault_plugin_agentic::framework::memory::MemoryStorage;
+
+use crate::world::{HUMAN_ENTITY, START, World};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/records")
+}
+
+/// What is stored for a mount in use, by key. Ids and keys differ each time.
+async fn written() -> Vec<(String, Vec<u8>)> {
+    let world = World::with_agent().await;
+    world
+        .ok("locations/office", json!({ "cidrs": "10.0.0.0/8" }))
+        .await;
+    world
+        .ok("baselines/group/support", json!({ "policies": "crm" }))
+        .await;
+    world
+        .ok(
+            &format!("baselines/entity/{HUMAN_ENTITY}"),
+            json!({ "policies": "crm" }),
+        )
+        .await;
+    world.ok("agents/bot", json!({
+        "description": "d", "owner": "o", "labels": { "a": "b" }, "expires_at": START + 1000, "issuer": "https://idp.example.com", "subject": "s",
+        "software": { "vendor": "v", "model": "m", "version": "1" },
+        "public_keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }],
+    })).await;
+    world
+        .ok(
+            "targets/crm",
+            json!({ "labels": { "a": "b" }, "claims": { "c": 1 }, "signing_key": "default" }),
+        )
+        .await;
+    world.ok("keys/default/rotate", json!({})).await;
+    world
+        .storage
+        .keys()
+        .into_iter()
+        .map(|key| {
+            let value = world.storage.value(&key).unwrap();
+            (key, value)
+        })
+        .collect()
+}
+
+/// The file for the record of a key, by folder and version.
+fn file(key: &str, value: &[u8]) -> String {
+    let version = serde_json::from_slice::<Value>(value)
+        .ok()
+        .and_then(|value| Some(value.get("v")?.as_str()?.to_owned()));
+    format!(
+        "{}.v{}.json",
+        key.split('/').next().unwrap(),
+        version.unwrap_or_else(|| "1".to_owned())
+    )
+}
+
+#[tokio::test]
+async fn every_kind_of_record_has_its_file() {
+    for (key, value) in written().await {
+        let path = folder().join(file(&key, &value));
+        if !path.exists() && std::env::var_os("UPDATE_GOLDEN").is_some() {
+            let record: Value = serde_json::from_slice(&value).unwrap();
+            fs::write(
+                &path,
+                format!("{:#}\n", json!({ "key": key, "value": record })),
+            )
+            .unwrap();
+        }
+        assert!(
+            path.exists(),
+            "{} is missing: run `make golden` and commit it",
+            path.display()
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_record_ever_written_can_be_read() {
+    let storage = Arc::new(MemoryStorage::default());
+    for entry in fs::read_dir(folder()).unwrap() {
+        let record: Value =
+            serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        storage.set(
+            record["key"].as_str().unwrap(),
+            record["value"].to_string().as_bytes(),
+        );
+    }
+    let world = World::over(storage);
+    world.backend.initialize().await.unwrap();
+    for path in [
+        "config",
+        "agents/bot",
+        "targets/crm",
+        "policies/crm",
+        "keys/default",
+        "locations/office",
+        "baselines/group/support",
+        "baselines/entity/human-entity",
+    ] {
+        assert!(world.read(path).await.is_some(), "{path}");
+    }
+    let ask = json!({ "target": "crm", "action": "read", "resource": "customers/42" });
+    world.issue(ask).await.unwrap();
+}
