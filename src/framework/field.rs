@@ -253,7 +253,7 @@ fn object_schema() -> Value {
 
 /// Drops what the host would drop, so that what we test is what it shows.
 fn host_subset(schema: Map<String, Value>) -> Map<String, Value> {
-    const KNOWN: [&str; 9] = [
+    const KNOWN: [&str; 10] = [
         "type",
         "format",
         "description",
@@ -263,6 +263,7 @@ fn host_subset(schema: Map<String, Value>) -> Map<String, Value> {
         "properties",
         "required",
         "deprecated",
+        "x-vault-displayAttrs",
     ];
     let subset = |(key, value): (String, Value)| {
         if !KNOWN.contains(&key.as_str()) {

@@ -153,6 +153,7 @@ pub struct WriteKey {
     /// What it signs with: `EdDSA` (the default), `ES256` or `RS256`.
     algorithm: Option<KeyAlgorithm>,
     /// A private key to import, in PEM (PKCS#8; for RSA also PKCS#1).
+    #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea", "sensitive": true }))]
     private_key: Option<String>,
 }
 

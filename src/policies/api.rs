@@ -111,6 +111,7 @@ pub struct WritePolicy {
     /// Name of the policy.
     name: PolicyName,
     /// Text of the policy: HCL, plain or base64.
+    #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea" }))]
     policy: String,
     /// Only try it against the recent decisions of this node.
     #[serde(default)]
