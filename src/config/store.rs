@@ -43,7 +43,8 @@ pub enum BaselineRule {
 }
 
 /// The settings of a mount.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Config {
     /// The `iss` of every credential, and the base of discovery. Empty until
     /// an operator sets it: nothing is issued before.
@@ -76,28 +77,13 @@ impl Default for Config {
     }
 }
 
-/// The settings as they are stored.
+/// The settings as they are stored. The noun is the first version's shape.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "v", deny_unknown_fields)]
+#[serde(tag = "v")]
 pub enum ConfigRecord {
     /// The first version.
     #[serde(rename = "1")]
-    V1 {
-        /// See [`Config`].
-        issuer: String,
-        /// See [`Config`].
-        default_ttl: Ttl,
-        /// See [`Config`].
-        max_ttl: Ttl,
-        /// See [`Config`].
-        max_delegation_depth: u8,
-        /// See [`Config`].
-        denial_detail: DenialDetail,
-        /// See [`Config`].
-        baseline_rule: BaselineRule,
-        /// See [`Config`].
-        signing_key: Option<KeyName>,
-    },
+    V1(Config),
 }
 
 impl Record for ConfigRecord {
@@ -105,45 +91,12 @@ impl Record for ConfigRecord {
     type Noun = Config;
 
     fn upgrade(self) -> std::result::Result<Config, String> {
-        let Self::V1 {
-            issuer,
-            default_ttl,
-            max_ttl,
-            max_delegation_depth,
-            denial_detail,
-            baseline_rule,
-            signing_key,
-        } = self;
-        Ok(Config {
-            issuer,
-            default_ttl,
-            max_ttl,
-            max_delegation_depth,
-            denial_detail,
-            baseline_rule,
-            signing_key,
-        })
+        let Self::V1(config) = self;
+        Ok(config)
     }
 
     fn newest(config: &Config) -> Self {
-        let Config {
-            issuer,
-            default_ttl,
-            max_ttl,
-            max_delegation_depth,
-            denial_detail,
-            baseline_rule,
-            signing_key,
-        } = config.clone();
-        Self::V1 {
-            issuer,
-            default_ttl,
-            max_ttl,
-            max_delegation_depth,
-            denial_detail,
-            baseline_rule,
-            signing_key,
-        }
+        Self::V1(config.clone())
     }
 }
 

@@ -242,12 +242,7 @@ fn word<'a>(part: &str, map: &'a Map<String, Value>, name: &str) -> Result<&'a s
 }
 
 fn plain<T: Serialize>(body: &T) -> Result<Reply<Map<String, Value>>> {
-    Ok(Reply::Raw(Raw {
-        status: 200,
-        content_type: "application/json",
-        cache_control: "no-store",
-        body: serde_json::to_vec(body).map_err(|error| Error::Internal(error.to_string()))?,
-    }))
+    Ok(Reply::Raw(Raw::json(body, "no-store")?))
 }
 
 /// Where AuthZEN clients find the evaluation endpoints.

@@ -76,6 +76,20 @@ impl Response {
 }
 
 impl Raw {
+    /// A JSON document, by itself.
+    ///
+    /// # Errors
+    /// [`Error::Internal`] if it cannot be serialized.
+    pub fn json<T: Serialize>(document: &T, cache_control: &'static str) -> Result<Self> {
+        Ok(Self {
+            status: 200,
+            content_type: "application/json",
+            cache_control,
+            body: serde_json::to_vec(document)
+                .map_err(|error| Error::Internal(error.to_string()))?,
+        })
+    }
+
     /// The keys by which the host knows a raw response. The body is always
     /// base64: the host decodes whatever happens to be decodable.
     fn envelope(&self) -> Map<String, Value> {

@@ -11,15 +11,9 @@ use crate::model::authorization::AGENT_ACTION;
 use crate::state::{Cx, State};
 
 fn document(body: &Value) -> Result<Reply<Map<String, Value>>> {
-    let body = serde_json::to_vec(body).map_err(|error| Error::Internal(error.to_string()))?;
-    Ok(Reply::Raw(Raw {
-        status: 200,
-        content_type: "application/json",
-        // A verifier that meets a key it does not know yet fetches again, as
-        // OpenID Connect Core 10.1.1 has it; this only spares the server.
-        cache_control: "public, max-age=60",
-        body,
-    }))
+    // A verifier that meets a key it does not know yet fetches again, as
+    // OpenID Connect Core 10.1.1 has it; this only spares the server.
+    Ok(Reply::Raw(Raw::json(body, "public, max-age=60")?))
 }
 
 /// The public keys that verify this mount's credentials, as a JWK set (RFC 7517).
