@@ -69,6 +69,7 @@ fuzz-smoke: ## Run each fuzz target a few thousand times, on any toolchain
 	$(CARGO) test --locked --test laws fuzz
 
 deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and banned crates
+	$(CARGO) fetch --locked
 	$(TOOLS)/bin/cargo-deny --offline --locked check licenses bans sources
 
 doc: ## Build the documentation; fail on any warning
