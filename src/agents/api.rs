@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agents::input::{self, AgentInput};
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::jose::jwk::RegisteredKey;
@@ -181,11 +181,7 @@ impl<const BY_PATH: bool> Endpoint<State> for WriteAgent<BY_PATH> {
     type Output = AgentView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
-        match input
-            .get("name")
-            .and_then(Value::as_str)
-            .and_then(|name| name.parse().ok())
-        {
+        match named(input, "name") {
             Some(name) => Ok(Some(cx.agents.by_name(&name).await?.is_some())),
             None => Ok(None),
         }

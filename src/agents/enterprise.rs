@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agents::input::{self, AgentInput};
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::model::agent::Agent;
@@ -101,11 +101,7 @@ impl Endpoint<State> for Register {
     type Output = RegistrationView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
-        match input
-            .get("display_name")
-            .and_then(Value::as_str)
-            .and_then(|name| name.parse().ok())
-        {
+        match named(input, "display_name") {
             Some(name) => Ok(Some(cx.agents.by_name(&name).await?.is_some())),
             None => Ok(None),
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -79,6 +80,12 @@ pub trait Endpoint<S>: DeserializeOwned + JsonSchema + Send + Sized + 'static {
         let _ = (cx, input);
         async { Ok(None) }
     }
+}
+
+/// What a field names, for [`Endpoint::exists`]; `None` where it names nothing,
+/// or nothing that can be: the handler will say so.
+pub fn named<T: FromStr>(input: &Map<String, Value>, field: &str) -> Option<T> {
+    input.get(field)?.as_str()?.parse().ok()
 }
 
 type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;

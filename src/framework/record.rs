@@ -3,21 +3,18 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::framework::error::{Error, Result};
+use crate::framework::snapshot::is_stale;
 use crate::framework::storage::{Storage, Write};
 
 /// The most records a collection keeps in memory. Beyond it the cache starts
 /// anew: a bound matters more than the last hit.
 const MAX_CACHED: usize = 16_384;
-
-/// How long a read-only standby trusts what it has read. The host tells it of
-/// every change, but may be late when it drops a notice.
-const STANDBY_TRUST: Duration = Duration::from_secs(5);
 
 /// A record as it is stored: an enum of versions, tagged `v`. Every version is
 /// read; only the newest is written.
@@ -190,8 +187,7 @@ impl<R: Record> Collection<R> {
     fn cached(&self, name: &str) -> Option<Arc<R::Noun>> {
         let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
         let cached = cache.get(name)?;
-        let stale = self.standby.load(Ordering::Relaxed) && cached.since.elapsed() > STANDBY_TRUST;
-        (!stale).then(|| Arc::clone(&cached.noun))
+        (!is_stale(&self.standby, cached.since)).then(|| Arc::clone(&cached.noun))
     }
 
     /// Caches what was read, unless something has changed since.

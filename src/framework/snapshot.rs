@@ -10,8 +10,15 @@ use arc_swap::ArcSwapOption;
 
 use crate::framework::error::Result;
 
-/// How long a read-only standby trusts what it has loaded.
+/// How long a read-only standby trusts what it has read. The host tells it of
+/// every change, but may be late when it drops a notice.
 const STANDBY_TRUST: Duration = Duration::from_secs(5);
+
+/// Whether what was read at `since` must be read again. On the node that
+/// writes, nothing ages: every change passes through its caches.
+pub(super) fn is_stale(standby: &AtomicBool, since: Instant) -> bool {
+    standby.load(Ordering::Relaxed) && since.elapsed() > STANDBY_TRUST
+}
 
 /// A value that is loaded when first wanted, read without a lock, and dropped
 /// when something it was made from has changed.
@@ -89,8 +96,7 @@ impl<T> Snapshot<T> {
     fn fresh(&self) -> Option<Arc<T>> {
         let loaded = self.current.load();
         let loaded = loaded.as_ref()?;
-        let stale = self.standby.load(Ordering::Relaxed) && loaded.since.elapsed() > STANDBY_TRUST;
-        (!stale).then(|| Arc::clone(&loaded.value))
+        (!is_stale(&self.standby, loaded.since)).then(|| Arc::clone(&loaded.value))
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::config::store::DEFAULT_KEY;
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::jose::alg::Algorithm;
@@ -167,11 +167,7 @@ impl Endpoint<State> for WriteKey {
     type Output = KeyView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
-        match input
-            .get("name")
-            .and_then(Value::as_str)
-            .and_then(|name| name.parse().ok())
-        {
+        match named(input, "name") {
             Some(name) => Ok(Some(cx.keys.get(&name).await?.is_some())),
             None => Ok(None),
         }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::decisions::replay::{self, ChangedDecision};
 use crate::engine;
 use crate::engine::diagnostic::Diagnostic;
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::model::ids::PolicyName;
@@ -128,11 +128,7 @@ impl Endpoint<State> for WritePolicy {
     type Output = PolicyWritten;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
-        match input
-            .get("name")
-            .and_then(Value::as_str)
-            .and_then(|name| name.parse().ok())
-        {
+        match named(input, "name") {
             Some(name) => Ok(Some(cx.policies.get(&name).await?.is_some())),
             None => Ok(None),
         }

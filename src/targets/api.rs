@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::agents::input::check_labels;
 use crate::config::store::LONGEST_TTL;
 use crate::credentials::claims::RESERVED;
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::model::ids::TargetName;
@@ -160,11 +160,7 @@ impl Endpoint<State> for WriteTarget {
     type Output = TargetView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
-        match input
-            .get("name")
-            .and_then(Value::as_str)
-            .and_then(|name| name.parse().ok())
-        {
+        match named(input, "name") {
             Some(name) => Ok(Some(cx.targets.get(&name).await?.is_some())),
             None => Ok(None),
         }
