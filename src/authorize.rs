@@ -12,6 +12,7 @@ use crate::engine::facts::{Actor, Baseline, Bounds, Environment, Facts, RateCoun
 use crate::engine::{self, Decision, Permit};
 use crate::framework::error::{Error, Result};
 use crate::model::agent::Agent;
+use crate::model::authorization::Scope;
 use crate::model::decision::{AccessRequest, Outcome, Reason};
 use crate::model::ids::{DecisionId, EntityId, PolicyName};
 use crate::state::Cx;
@@ -35,19 +36,54 @@ pub struct Gathered {
     pub baseline: Option<Vec<PolicyName>>,
 }
 
+/// Who asks, as far as that was proven.
+#[derive(Clone, Debug, Default)]
+pub struct Applicant {
+    /// The agent. `None`: nobody that is registered.
+    pub agent: Option<Arc<Agent>>,
+    /// Whether the agent's entity is disabled.
+    pub disabled: bool,
+    /// The authorization details of the token that it presented.
+    pub token_details: Option<Scope>,
+}
+
+impl Applicant {
+    /// The agent whose entity the caller's token belongs to.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn caller(cx: &Cx) -> Result<Self> {
+        let agent = match &cx.caller.entity_id {
+            Some(entity) => cx.agents.by_entity(entity).await?,
+            None => None,
+        };
+        // The host refuses the tokens of a disabled entity, so a caller's is not.
+        Ok(Self {
+            agent,
+            ..Self::default()
+        })
+    }
+}
+
 /// Decides the caller's own request, and records the decision.
+///
+/// # Errors
+/// As [`authorize_as`].
+pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Granted> {
+    authorize_as(cx, Applicant::caller(cx).await?, request).await
+}
+
+/// Decides a request by `applicant`, and records the decision.
 ///
 /// # Errors
 /// [`Error::Denied`] with as much as the mount tells a refused caller;
 /// [`Error::Host`] if a fact cannot be established.
-pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Granted> {
-    let agent = match &cx.caller.entity_id {
-        Some(entity) => cx.agents.by_entity(entity).await?,
-        None => None,
-    };
-    // The host refuses the tokens of a disabled entity, so a caller's is not.
-    let actor = agent.map(|agent| (agent, false));
-    let gathered = gather(cx, &request, actor).await?;
+pub async fn authorize_as(
+    cx: &Cx,
+    applicant: Applicant,
+    request: AccessRequest,
+) -> Result<Granted> {
+    let gathered = gather(cx, &request, applicant).await?;
     let mut decision = engine::decide(&request, &gathered.facts);
     let id = DecisionId::mint(cx.now, cx.random()?);
     let permit = decision.permit.take();
@@ -85,17 +121,13 @@ pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Granted> {
     answer
 }
 
-/// Gathers the facts of a request by `actor`, an agent with whether its entity
-/// is disabled. Reads only; a dry run gathers the same.
+/// Gathers the facts of a request by `applicant`. Reads only; a dry run gathers
+/// the same.
 ///
 /// # Errors
 /// If the host or storage cannot say. What is not there is no error: the
 /// decision denies for it.
-pub async fn gather(
-    cx: &Cx,
-    request: &AccessRequest,
-    actor: Option<(Arc<Agent>, bool)>,
-) -> Result<Gathered> {
+pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> Result<Gathered> {
     let config = cx.config.get().await?;
     let library = cx.policies.library().await?;
     let target = cx.targets.get(&request.target).await?;
@@ -111,14 +143,15 @@ pub async fn gather(
         }
         None => None,
     };
-    let details_required = actor
+    let details_required = applicant
+        .agent
         .as_ref()
-        .is_some_and(|(agent, _)| !agent.optional_authorization_details);
+        .is_some_and(|agent| !agent.optional_authorization_details);
     let facts = Facts {
-        agent: actor.map(|(agent, disabled)| Actor {
+        agent: applicant.agent.map(|agent| Actor {
             ceiling: library.ceiling(&agent),
             agent,
-            disabled,
+            disabled: applicant.disabled,
         }),
         target,
         subject,
@@ -129,7 +162,7 @@ pub async fn gather(
         },
         chain: Vec::new(),
         consent: None,
-        token_details: None,
+        token_details: applicant.token_details,
         details_required,
         environment: Environment {
             now: cx.now,

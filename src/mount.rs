@@ -37,9 +37,20 @@ decision for every request, and a credential that lives for that request only.\n
 Register agents under agents/, say what they are for under targets/, write what\n\
 they may do under policies/, and let them ask under creds/issue.";
 
-/// Every endpoint of a mount.
+/// Every endpoint of a mount of this type.
 #[must_use]
-pub fn routes() -> Vec<Route<State>> {
+pub fn routes(mount_type: MountType) -> Vec<Route<State>> {
+    let mut routes = shared_routes();
+    match mount_type {
+        MountType::Secrets => {}
+        // What makes tokens of the host goes here.
+        MountType::Auth => routes.extend([]),
+    }
+    routes
+}
+
+/// The endpoints of mounts of both types.
+fn shared_routes() -> Vec<Route<State>> {
     vec![
         Route::of::<Info<false>>(),
         Route::of::<Info<true>>(),
@@ -100,10 +111,15 @@ pub fn routes() -> Vec<Route<State>> {
     ]
 }
 
-/// The router, made once per process: all mounts have the same paths.
-fn router() -> &'static Router<State> {
-    static ROUTER: OnceLock<Router<State>> = OnceLock::new();
-    ROUTER.get_or_init(|| Router::new(routes()))
+/// The router, made once per process: all mounts of a type have the same paths.
+fn router(mount_type: MountType) -> &'static Router<State> {
+    static SECRETS: OnceLock<Router<State>> = OnceLock::new();
+    static AUTH: OnceLock<Router<State>> = OnceLock::new();
+    let router = match mount_type {
+        MountType::Secrets => &SECRETS,
+        MountType::Auth => &AUTH,
+    };
+    router.get_or_init(|| Router::new(routes(mount_type)))
 }
 
 /// What this plugin is.
@@ -188,7 +204,7 @@ const LAYOUT_KEY: &str = "meta/layout";
 #[async_trait]
 impl Backend for Mount {
     fn special_paths(&self) -> SpecialPaths {
-        let unauthenticated = router()
+        let unauthenticated = router(self.mount_type)
             .paths()
             .flat_map(|path| &path.routes)
             .filter(|route| route.audience == Audience::Public)
@@ -230,8 +246,8 @@ impl Backend for Mount {
         match request.operation {
             Operation::Help => self.help(&request).map(Some),
             Operation::Periodic => {
-                self.state.rates.forget_idle(self.clock.now());
-                Ok(None)
+                let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+                tidy(&cx).await.map(|()| None)
             }
             // No credential of this release is a lease.
             Operation::Renew | Operation::Revoke => Err(Error::Unsupported),
@@ -245,7 +261,7 @@ impl Backend for Mount {
 
     async fn exists(&self, request: Request) -> Result<Option<bool>> {
         let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
-        match router().route(request.operation, &request.path) {
+        match router(self.mount_type).route(request.operation, &request.path) {
             Ok((route, captures)) => route.exists(request.data, captures, &cx).await,
             Err(_) => Ok(None),
         }
@@ -254,11 +270,24 @@ impl Backend for Mount {
     async fn invalidate(&self, key: &str) {
         self.state.invalidate(key);
     }
+
+    async fn cleanup(&self) {}
+}
+
+/// What is due about every minute. Each part is bounded, and goes on at the next
+/// call where it stopped at this one. A node that only reads leaves what is
+/// stored alone.
+///
+/// # Errors
+/// If storage fails.
+async fn tidy(cx: &Cx) -> Result<()> {
+    cx.rates.forget_idle(cx.now);
+    Ok(())
 }
 
 impl Mount {
     async fn serve(&self, request: Request) -> Result<Option<Response>> {
-        let (route, captures) = router().route(request.operation, &request.path)?;
+        let (route, captures) = router(self.mount_type).route(request.operation, &request.path)?;
         let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
         admit(route.audience, request.unauthenticated, &cx).await?;
         route.serve(request.data, captures, &cx).await
@@ -282,6 +311,7 @@ impl Mount {
     }
 
     fn help(&self, request: &Request) -> Result<Response> {
+        let router = router(self.mount_type);
         let path = request.path.strip_suffix('/').unwrap_or(&request.path);
         let prefix = request
             .data
@@ -290,11 +320,11 @@ impl Mount {
             .unwrap_or("agentic");
         let (text, document) = if path.is_empty() {
             (
-                help::root(ABOUT, router()),
-                openapi::of_mount(router(), self.mount_type, prefix),
+                help::root(ABOUT, router),
+                openapi::of_mount(router, self.mount_type, prefix),
             )
         } else {
-            let (found, _) = router().find(path).ok_or(Error::NoRoute)?;
+            let (found, _) = router.find(path).ok_or(Error::NoRoute)?;
             (
                 help::path(&request.path, found),
                 openapi::document([found], self.mount_type, prefix),
@@ -303,7 +333,7 @@ impl Mount {
         let data = json!({ "help": text.trim(), "see_also": null, "openapi": document });
         Ok(Response {
             data: data.to_string(),
-            warnings: Vec::new(),
+            ..Response::default()
         })
     }
 }

@@ -84,6 +84,12 @@ impl State {
         self.standby.store(yes, Ordering::Relaxed);
     }
 
+    /// Whether this node only reads, or has not asked yet.
+    #[must_use]
+    pub fn is_standby(&self) -> bool {
+        self.standby.load(Ordering::Relaxed)
+    }
+
     /// The longest lease that the host allows this mount, at most five seconds
     /// old.
     ///

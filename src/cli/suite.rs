@@ -24,7 +24,7 @@ use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
 use crate::model::ids::{AgentId, ConsentId, DelegationId, LocationName, PolicyName};
 use crate::model::pattern::Pattern;
-use crate::model::target::{Consent, CredentialType, Target};
+use crate::model::target::{Consent, CredentialType, Target, TokenType};
 use crate::model::text::{Description, Label};
 use crate::model::time::{Timestamp, Ttl};
 
@@ -308,6 +308,13 @@ impl Given {
             consent: self.target.consent.unwrap_or_default(),
             signing_key: None,
             claims: Map::new(),
+            max_uses: None,
+            proof_of_possession: false,
+            leased: false,
+            status_list: false,
+            vault_policies: Vec::new(),
+            vault_paths: Vec::new(),
+            vault_token_type: TokenType::default(),
             created_at: now,
             updated_at: now,
         })

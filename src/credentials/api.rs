@@ -121,6 +121,16 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
 
 async fn issue(cx: &Cx, granted: Granted) -> Result<Issued> {
     let Granted { decision, permit } = granted;
+    match permit.target().credential_type {
+        CredentialType::Jwt => {}
+        kind @ (CredentialType::Opaque | CredentialType::VaultToken) => {
+            return Err(Error::Invalid(format!(
+                "target `{}` is for credentials of type `{}`, which this path does not issue",
+                permit.target().name,
+                kind.as_str()
+            )));
+        }
+    }
     let config = cx.config.get().await?;
     let keys = cx.keys.set().await?;
     let name = permit

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::authorize;
+use crate::authorize::{self, Applicant};
 use crate::config::store::DenialDetail;
 use crate::credentials::request;
 use crate::engine::facts::Baseline;
@@ -118,7 +118,7 @@ pub async fn evaluate(
         Some(entity) => cx.agents.by_entity(entity).await?,
         None => None,
     };
-    let actor = match (named, &caller) {
+    let applicant = match (named, &caller) {
         (None, None) => {
             return Err(Error::Invalid(
                 "missing required field \"agent\": say which agent would ask".to_owned(),
@@ -131,7 +131,10 @@ pub async fn evaluate(
                 "an agent may ask what would be decided about itself only".to_owned(),
             ));
         }
-        (_, Some(agent)) => Some((Arc::clone(agent), false)),
+        (_, Some(agent)) => Applicant {
+            agent: Some(Arc::clone(agent)),
+            ..Applicant::default()
+        },
         (Some(named), None) => match find(cx, named).await? {
             Some(agent) => {
                 let disabled = cx
@@ -139,12 +142,16 @@ pub async fn evaluate(
                     .entity(&agent.entity_id)
                     .await?
                     .is_none_or(|entity| entity.disabled);
-                Some((agent, disabled))
+                Applicant {
+                    agent: Some(agent),
+                    disabled,
+                    token_details: None,
+                }
             }
-            None => None,
+            None => Applicant::default(),
         },
     };
-    let mut gathered = authorize::gather(cx, request, actor).await?;
+    let mut gathered = authorize::gather(cx, request, applicant).await?;
     if caller.is_some() && gathered.facts.chain.is_empty() {
         // An agent learns nothing of a human who has delegated nothing to it.
         gathered.facts.subject = None;

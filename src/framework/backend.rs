@@ -69,6 +69,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Another node changed this key of our storage.
     async fn invalidate(&self, key: &str);
+
+    /// The host is about to forget the mount: it is unmounted, reloaded, sealed
+    /// or changes its part in a cluster. May be called again; storage may be
+    /// gone.
+    async fn cleanup(&self);
 }
 
 /// Makes mounts.

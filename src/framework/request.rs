@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::framework::error::{Error, Result};
 use crate::model::ids::EntityId;
 use crate::model::text;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Ttl};
 
 /// What the host asks for. Operations that are not listed never get this far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,18 @@ impl Caller {
     }
 }
 
+/// What the host kept of a lease or a login of ours, when it asks to renew it
+/// or says that it ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// What we gave the host to keep.
+    pub internal: Map<String, Value>,
+    /// When the lease or token was made.
+    pub issued_at: Option<Timestamp>,
+    /// How much longer its holder asks for; zero if that was left open.
+    pub increment: Ttl,
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -81,6 +93,10 @@ pub struct Request {
     pub mount_point: String,
     /// Whether the host did not authenticate the caller.
     pub unauthenticated: bool,
+    /// The lease that is to be renewed, or has ended.
+    pub lease: Option<Kept>,
+    /// The login that is to be renewed.
+    pub login: Option<Kept>,
 }
 
 /// The context of one request: who asks, when, and the state of the mount.
@@ -92,6 +108,8 @@ pub struct Cx<S> {
     pub caller: Caller,
     /// Where the host has mounted us.
     pub mount_point: String,
+    /// The headers that the mount is tuned to pass through, by lower-case name.
+    pub headers: BTreeMap<String, Vec<String>>,
     /// The one instant of this request.
     pub now: Timestamp,
     /// The mount.
@@ -107,6 +125,7 @@ impl<S> Cx<S> {
             request_id: request.id.clone(),
             caller: request.caller.clone(),
             mount_point: request.mount_point.clone(),
+            headers: request.headers.clone(),
             now,
             state,
             rng: SystemRandom::new(),

@@ -1,20 +1,82 @@
 //! What a handler answers.
 
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::framework::error::{Error, Result};
+use crate::model::target::TokenType;
+use crate::model::time::{Timestamp, Ttl};
 
-/// What an endpoint answers: nothing, data, or a raw HTTP body.
+/// What an endpoint answers: nothing, data, data under a lease, a login, or a
+/// raw HTTP body.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply<T> {
     /// Nothing: 404 on a read or list, 204 on a write or delete.
     Nothing,
     /// Data, with warnings beside it.
     Data(T, Vec<String>),
+    /// Data under a lease that the host keeps, with the data. Only where the
+    /// caller has a token.
+    Leased(T, Lease),
+    /// A token of the host, with data beside it. Only on an unauthenticated
+    /// path of an auth method.
+    Login(Auth, T),
     /// A body that leaves the server as it is.
     Raw(Raw),
+}
+
+/// A lease that the host is to keep. It ends with the token of the caller, the
+/// mount, or its time, and the host tells us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// How long, from now.
+    pub ttl: Ttl,
+    /// How long at most, from when it was issued. The host renews for as long as
+    /// its holder asks, up to this.
+    pub max_ttl: Ttl,
+    /// Whether its holder may ask for more.
+    pub renewable: bool,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// What we want back when it is renewed or ends. Stored by the host.
+    pub internal: Map<String, Value>,
+}
+
+/// A token that the host is to make. It carries these policies and no others:
+/// not `default`, and without an alias none of an identity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Auth {
+    /// The policies.
+    pub policies: Vec<String>,
+    /// In the clear in the audit entries of the login and of every request that
+    /// is made with the token.
+    pub metadata: BTreeMap<String, String>,
+    /// What the host calls its holder; it puts the mount's name before it.
+    pub display_name: String,
+    /// How long it lives, from now.
+    pub ttl: Ttl,
+    /// How long it lives at most, from when it was issued.
+    pub explicit_max_ttl: Ttl,
+    /// Whether its holder may ask for more.
+    pub renewable: bool,
+    /// How often it can be used; `None`: the host does not count. The host
+    /// counts only for tokens that it stores.
+    pub num_uses: Option<u32>,
+    /// Whether the host stores it.
+    pub token_type: TokenType,
+    /// Where it can be used from; empty: anywhere.
+    pub bound_cidrs: Vec<IpNet>,
+    /// The name under which the host knows its holder on this mount. The host
+    /// joins it to an identity entity, whose policies then apply as well.
+    pub alias: Option<String>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// What we want back when it is renewed. Stored by the host.
+    pub internal: Map<String, Value>,
 }
 
 impl<T> Reply<T> {
@@ -57,6 +119,10 @@ pub struct Response {
     pub data: String,
     /// Shown beside the data. In the clear in the audit log.
     pub warnings: Vec<String>,
+    /// The lease that the data is under.
+    pub lease: Option<Lease>,
+    /// The token that the host is to make.
+    pub auth: Option<Auth>,
 }
 
 impl Response {
@@ -65,13 +131,25 @@ impl Response {
     /// # Errors
     /// [`Error::Internal`] if the data cannot be serialized.
     pub fn encode<T: Serialize>(reply: Reply<T>) -> Result<Option<Self>> {
-        let (data, warnings) = match reply {
+        let mut response = Self::default();
+        let data = match reply {
             Reply::Nothing => return Ok(None),
-            Reply::Data(data, warnings) => (serde_json::to_string(&data), warnings),
-            Reply::Raw(raw) => (serde_json::to_string(&raw.envelope()), Vec::new()),
+            Reply::Data(data, warnings) => {
+                response.warnings = warnings;
+                serde_json::to_string(&data)
+            }
+            Reply::Leased(data, lease) => {
+                response.lease = Some(lease);
+                serde_json::to_string(&data)
+            }
+            Reply::Login(auth, data) => {
+                response.auth = Some(auth);
+                serde_json::to_string(&data)
+            }
+            Reply::Raw(raw) => serde_json::to_string(&raw.envelope()),
         };
-        let data = data.map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Some(Self { data, warnings }))
+        response.data = data.map_err(|error| Error::Internal(error.to_string()))?;
+        Ok(Some(response))
     }
 }
 

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::authorization::VaultPathAccess;
 use crate::model::ids::{KeyName, TargetName};
 use crate::model::pattern::{Action, Pattern};
 use crate::model::text::{Description, Label};
@@ -31,6 +32,46 @@ pub enum CredentialType {
     /// A signed JWT access token (RFC 9068), verified offline.
     #[default]
     Jwt,
+    /// A random string that says nothing, verified online.
+    Opaque,
+    /// A token of the host, from `login` on an auth mount.
+    VaultToken,
+}
+
+impl CredentialType {
+    /// The name in fields, logs and policies.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jwt => "jwt",
+            Self::Opaque => "opaque",
+            Self::VaultToken => "vault_token",
+        }
+    }
+}
+
+/// Which kind of token the host makes at a login.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenType {
+    /// Stored by the host, which can count its uses and revoke it.
+    #[default]
+    Service,
+    /// Not stored: it cannot be counted, renewed or revoked.
+    Batch,
 }
 
 /// How much of a human's yes a request needs. Ordered: the stricter is greater.
@@ -99,6 +140,27 @@ pub struct Target {
     pub signing_key: Option<KeyName>,
     /// Claims that every credential for it carries.
     pub claims: Map<String, Value>,
+    /// How often any credential for it may be used.
+    #[serde(default)]
+    pub max_uses: Option<u32>,
+    /// Whether its credentials must be bound to a key.
+    #[serde(default)]
+    pub proof_of_possession: bool,
+    /// Whether its credentials are leases of the host.
+    #[serde(default)]
+    pub leased: bool,
+    /// Whether its JWTs are in a status list, for verifiers who are offline.
+    #[serde(default)]
+    pub status_list: bool,
+    /// The host's policies that its tokens carry.
+    #[serde(default)]
+    pub vault_policies: Vec<Label>,
+    /// What those policies allow.
+    #[serde(default)]
+    pub vault_paths: Vec<VaultPathAccess>,
+    /// Which kind of token the host makes for it.
+    #[serde(default)]
+    pub vault_token_type: TokenType,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::framework::error::{Error, Result};
-use crate::framework::request::{Caller, Operation, Request};
-use crate::framework::response::{Raw, Reply, Response};
+use crate::framework::request::{Caller, Kept, Operation, Request};
+use crate::framework::response::{Auth, Lease, Raw, Reply, Response};
 use crate::model::ids::EntityId;
-use crate::plugin::proto::pb;
+use crate::model::target::TokenType;
+use crate::model::time::{Timestamp, Ttl};
+use crate::plugin::proto::{logical, pb};
 use crate::telemetry::fields::{ERROR, REQUEST_ID};
 
 /// The most JSON text that is parsed: what the host accepts in a request.
@@ -80,6 +82,27 @@ pub(super) fn request(operation: Operation, wire: pb::Request) -> Result<Request
         },
         mount_point: wire.mount_point,
         unauthenticated: wire.unauthenticated,
+        lease: wire
+            .secret
+            .map(|secret| kept(&secret.internal_data, secret.lease_options))
+            .transpose()?,
+        login: wire
+            .auth
+            .map(|auth| kept(&auth.internal_data, auth.lease_options))
+            .transpose()?,
+    })
+}
+
+/// What the host kept for us.
+fn kept(internal: &str, options: Option<pb::LeaseOptions>) -> Result<Kept> {
+    let options = options.unwrap_or_default();
+    let issued_at = options
+        .issue_time
+        .map(|time| Timestamp::from_unix(time.seconds));
+    Ok(Kept {
+        internal: data(internal)?,
+        issued_at,
+        increment: Ttl::from_wire(options.increment),
     })
 }
 
@@ -134,9 +157,66 @@ fn success(answer: Response) -> pb::HandleRequestReply {
         response: Some(pb::Response {
             data,
             warnings: answer.warnings,
+            secret: answer.lease.map(secret),
+            auth: answer.auth.map(auth),
             ..pb::Response::default()
         }),
         err: None,
+    }
+}
+
+fn secret(lease: Lease) -> pb::Secret {
+    pb::Secret {
+        lease_options: Some(pb::LeaseOptions {
+            ttl: lease.ttl.to_wire(),
+            renewable: lease.renewable,
+            increment: 0,
+            issue_time: Some(issue_time(lease.issued_at)),
+            max_ttl: lease.max_ttl.to_wire(),
+        }),
+        internal_data: Value::Object(lease.internal).to_string(),
+        lease_id: String::new(),
+    }
+}
+
+/// The host's numbers for kinds of tokens.
+const SERVICE_TOKEN: u32 = 1;
+const BATCH_TOKEN: u32 = 2;
+
+fn auth(auth: Auth) -> pb::Auth {
+    pb::Auth {
+        lease_options: Some(pb::LeaseOptions {
+            ttl: auth.ttl.to_wire(),
+            renewable: auth.renewable,
+            increment: 0,
+            issue_time: Some(issue_time(auth.issued_at)),
+            max_ttl: auth.explicit_max_ttl.to_wire(),
+        }),
+        internal_data: Value::Object(auth.internal).to_string(),
+        display_name: auth.display_name,
+        policies: auth.policies,
+        metadata: auth.metadata.into_iter().collect(),
+        num_uses: auth.num_uses.map(i64::from).unwrap_or_default(),
+        alias: auth.alias.map(|name| logical::Alias {
+            name,
+            ..logical::Alias::default()
+        }),
+        bound_cidrs: auth.bound_cidrs.iter().map(ToString::to_string).collect(),
+        explicit_max_ttl: auth.explicit_max_ttl.to_wire(),
+        token_type: match auth.token_type {
+            TokenType::Service => SERVICE_TOKEN,
+            TokenType::Batch => BATCH_TOKEN,
+        },
+        no_default_policy: true,
+        ..pb::Auth::default()
+    }
+}
+
+/// An instant on the host's wire.
+fn issue_time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp {
+        seconds: time.unix(),
+        nanos: 0,
     }
 }
 
@@ -222,7 +302,7 @@ fn said(text: String, kind: Option<u32>) -> pb::HandleRequestReply {
         err: kind.map(|kind| proto_error(kind, String::new())),
         ..success(Response {
             data: data.to_string(),
-            warnings: Vec::new(),
+            ..Response::default()
         })
     }
 }

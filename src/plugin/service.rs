@@ -263,9 +263,16 @@ impl pb::backend_server::Backend for Mounts {
     /// Forgets the mount. The host does this twice when it unmounts.
     async fn cleanup(&self, request: Request<pb::Empty>) -> Answer<pb::Empty> {
         let id = multiplex_id(&request);
-        self.change(|mounts| {
-            mounts.remove(id);
-        });
+        let mut forgotten = None;
+        self.change(|mounts| forgotten = mounts.remove(id));
+        if let Some(mount) = forgotten {
+            let ended = async move {
+                mount.backend.cleanup().await;
+                Ok(())
+            };
+            // Whatever became of it, the mount is gone.
+            let _ = self.finish(ended).await;
+        }
         Ok(Response::new(pb::Empty {}))
     }
 }

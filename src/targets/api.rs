@@ -1,6 +1,6 @@
 //! `targets/…`: the systems that credentials are for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,10 @@ use crate::credentials::claims::RESERVED;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
+use crate::model::authorization::{Detail, MAX_DETAILS, Scope, VaultPathAccess};
 use crate::model::ids::TargetName;
 use crate::model::pattern::{Action, Pattern};
-use crate::model::target::{Consent, CredentialType, Target};
+use crate::model::target::{Consent, CredentialType, Target, TokenType};
 use crate::model::text::{Description, Label};
 use crate::model::time::{Timestamp, Ttl};
 use crate::state::{Cx, State};
@@ -23,6 +24,7 @@ const MAX_ACTIONS: usize = 256;
 const MAX_RESOURCES: usize = 256;
 const MAX_AUDIENCES: usize = 16;
 const MAX_CLAIMS: usize = 4096;
+const MAX_VAULT_POLICIES: usize = 32;
 
 /// A target, as it is read.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -39,6 +41,14 @@ pub struct TargetView {
     consent: Consent,
     signing_key: String,
     claims: Map<String, Value>,
+    max_uses: u32,
+    proof_of_possession: bool,
+    leased: bool,
+    status_list: bool,
+    vault_policies: Vec<Label>,
+    #[schemars(with = "Vec<Map<String, Value>>")]
+    vault_paths: Vec<VaultPathAccess>,
+    vault_token_type: TokenType,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -59,6 +69,13 @@ impl TargetView {
             consent: target.consent,
             signing_key: target.signing_key.map(String::from).unwrap_or_default(),
             claims: target.claims,
+            max_uses: target.max_uses.unwrap_or_default(),
+            proof_of_possession: target.proof_of_possession,
+            leased: target.leased,
+            status_list: target.status_list,
+            vault_policies: target.vault_policies,
+            vault_paths: target.vault_paths,
+            vault_token_type: target.vault_token_type,
             created_at: target.created_at,
             updated_at: target.updated_at,
         }
@@ -123,7 +140,9 @@ pub struct WriteTarget {
     name: TargetName,
     /// What the target is.
     description: Option<Description>,
-    /// What an allowed request gets: `jwt`.
+    /// What an allowed request gets: `jwt` (the default), a signed token that is
+    /// verified offline; `opaque`, a random one that is verified online; or
+    /// `vault_token`, a token of the server itself, from `login`.
     credential_type: Option<CredentialType>,
     /// The `aud` of its credentials: how the target names itself. Default: the
     /// name of the target.
@@ -148,6 +167,26 @@ pub struct WriteTarget {
     signing_key: Option<String>,
     /// Claims that every credential carries besides its own.
     claims: Option<Map<String, Value>>,
+    /// How often a credential may be used; 0 sets no limit.
+    max_uses: Option<u32>,
+    /// Whether a credential must be bound to a key whose possession its bearer
+    /// proves (DPoP, RFC 9449).
+    proof_of_possession: Option<bool>,
+    /// Whether a credential is a lease of the server, which ends with the
+    /// caller's token. Costs the server two writes each.
+    leased: Option<bool>,
+    /// Whether JWTs are in a status list, so that offline verifiers learn of
+    /// revocation. Costs a write each.
+    status_list: Option<bool>,
+    /// Names of the server's policies that a `vault_token` carries.
+    vault_policies: Option<Vec<Label>>,
+    /// What those policies allow, as objects with `path`, `capabilities` and the
+    /// parameter lists of the server's policy language, or their JSON text.
+    /// `targets/:name/acl` writes the policy.
+    vault_paths: Option<Vec<Map<String, Value>>>,
+    /// Which kind of token the server makes: `service` (the default) or `batch`,
+    /// which it does not store, so that it cannot be counted or revoked.
+    vault_token_type: Option<TokenType>,
 }
 
 impl Endpoint<State> for WriteTarget {
@@ -179,7 +218,7 @@ impl Endpoint<State> for WriteTarget {
                 if let Some(key) = signing_key {
                     target.signing_key = key;
                 }
-                self.apply(&mut target);
+                self.apply(&mut target)?;
                 target.updated_at = cx.now;
                 check(&target)?;
                 Ok(target)
@@ -203,13 +242,20 @@ fn blank(name: &TargetName, now: Timestamp) -> Target {
         consent: Consent::None,
         signing_key: None,
         claims: Map::new(),
+        max_uses: None,
+        proof_of_possession: false,
+        leased: false,
+        status_list: false,
+        vault_policies: Vec::new(),
+        vault_paths: Vec::new(),
+        vault_token_type: TokenType::default(),
         created_at: now,
         updated_at: now,
     }
 }
 
 impl WriteTarget {
-    fn apply(self, target: &mut Target) {
+    fn apply(self, target: &mut Target) -> Result<()> {
         macro_rules! replace {
             ($($field:ident),*) => {$(
                 if let Some(value) = self.$field {
@@ -226,7 +272,32 @@ impl WriteTarget {
             labels
         );
         replace!(default_ttl, max_ttl, consent, claims);
+        replace!(proof_of_possession, leased, status_list);
+        replace!(vault_policies, vault_token_type);
+        if let Some(uses) = self.max_uses {
+            target.max_uses = (uses > 0).then_some(uses);
+        }
+        if let Some(paths) = self.vault_paths {
+            target.vault_paths = vault_paths(paths)?;
+        }
+        Ok(())
     }
+}
+
+/// Reads what a token may do. It is written as an authorization detail is,
+/// without the type, which goes without saying.
+fn vault_paths(paths: Vec<Map<String, Value>>) -> Result<Vec<VaultPathAccess>> {
+    let wrong = |problem: String| Error::field("vault_paths", problem);
+    let mut read = Vec::with_capacity(paths.len().min(MAX_DETAILS));
+    for path in paths {
+        read.push(
+            serde_json::from_value::<VaultPathAccess>(Value::Object(path))
+                .map_err(|problem| wrong(problem.to_string()))?,
+        );
+    }
+    Scope::new(read.iter().cloned().map(Detail::Path).collect())
+        .map_err(|problem| wrong(problem.to_string()))?;
+    Ok(read)
 }
 
 fn check(target: &Target) -> Result<()> {
@@ -280,6 +351,76 @@ fn check(target: &Target) -> Result<()> {
         return Err(Error::field(
             "claims",
             format_args!("may take at most {MAX_CLAIMS} bytes as JSON"),
+        ));
+    }
+    check_kind(target)
+}
+
+/// What only some kinds of credentials can have.
+fn check_kind(target: &Target) -> Result<()> {
+    let kind = target.credential_type;
+    let only = |field: &str, which: &str| {
+        Err(Error::field(
+            field,
+            format_args!("is for credentials of type {which} only"),
+        ))
+    };
+    if kind != CredentialType::VaultToken {
+        if !target.vault_policies.is_empty() {
+            return only("vault_policies", "`vault_token`");
+        }
+        if !target.vault_paths.is_empty() {
+            return only("vault_paths", "`vault_token`");
+        }
+        if target.vault_token_type != TokenType::default() {
+            return only("vault_token_type", "`vault_token`");
+        }
+    }
+    if kind == CredentialType::VaultToken {
+        if target.leased {
+            return only(
+                "leased",
+                "`jwt` and `opaque`; a `vault_token` has a lease of its own",
+            );
+        }
+        if target.proof_of_possession {
+            return only("proof_of_possession", "`jwt` and `opaque`");
+        }
+        check_vault_policies(target)?;
+    }
+    if target.status_list && kind != CredentialType::Jwt {
+        return only("status_list", "`jwt`");
+    }
+    Ok(())
+}
+
+fn check_vault_policies(target: &Target) -> Result<()> {
+    let wrong = |problem: &str| Err(Error::field("vault_policies", problem));
+    let names: BTreeSet<&str> = target.vault_policies.iter().map(Label::as_str).collect();
+    if names.is_empty() || target.vault_policies.len() > MAX_VAULT_POLICIES {
+        return wrong("must name 1 to 32 policies of the server for a `vault_token`");
+    }
+    if names.len() < target.vault_policies.len() {
+        return wrong("names a policy twice");
+    }
+    for name in names {
+        if matches!(
+            name,
+            "root" | "default" | "response-wrapping" | "control-group"
+        ) {
+            return wrong(
+                "may name neither `root`, `default` nor another policy that the server keeps for itself",
+            );
+        }
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-_./@".contains(&b);
+        if name.is_empty() || !name.bytes().all(plain) {
+            return wrong("a policy's name is in lower case, of letters, digits and `-_./@`");
+        }
+    }
+    if target.max_uses.is_some() && target.vault_token_type == TokenType::Batch {
+        return Err(Error::field(
+            "max_uses",
+            "a batch token cannot be counted; take `vault_token_type=service`",
         ));
     }
     Ok(())

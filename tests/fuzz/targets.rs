@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts};
 use vault_plugin_agentic::engine::{compile, try_condition};
 use vault_plugin_agentic::framework;
+use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::field::Field;
 use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::framework::router::Router;
@@ -55,7 +56,7 @@ fn coerce(data: &[u8]) {
         return;
     };
     static FIELDS: LazyLock<Vec<Field>> = LazyLock::new(|| {
-        let routes = routes();
+        let routes = routes(MountType::Secrets);
         let fields = routes.iter().flat_map(|route| route.fields.iter().cloned());
         fields.collect()
     });
@@ -76,7 +77,8 @@ fn route(data: &[u8]) {
     let Ok(path) = str::from_utf8(data) else {
         return;
     };
-    static ROUTER: LazyLock<Router<State>> = LazyLock::new(|| Router::new(routes()));
+    static ROUTER: LazyLock<Router<State>> =
+        LazyLock::new(|| Router::new(routes(MountType::Secrets)));
     for operation in [
         Operation::Read,
         Operation::Update,

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::mount::routes;
 
@@ -72,7 +73,10 @@ fn check(value: &Value, path: &mut Vec<String>) {
 #[tokio::test]
 async fn the_help_texts() {
     let mut text = help("").await["help"].as_str().unwrap().to_owned();
-    let mut paths: Vec<&str> = routes().iter().map(|route| route.place.path).collect();
+    let mut paths: Vec<&str> = routes(MountType::Secrets)
+        .iter()
+        .map(|route| route.place.path)
+        .collect();
     paths.sort_unstable();
     paths.dedup();
     for path in paths {
@@ -88,7 +92,7 @@ async fn the_help_texts() {
 
 #[test]
 fn the_surface() {
-    let mut lines: Vec<String> = routes()
+    let mut lines: Vec<String> = routes(MountType::Secrets)
         .iter()
         .map(|route| {
             format!(

@@ -286,3 +286,56 @@ async fn the_default_ceiling_joins_in_unless_left_out() {
         .await;
     assert!(world.issue(ask).await.is_ok());
 }
+
+#[tokio::test]
+async fn a_target_can_only_be_what_its_credentials_can_be() {
+    let world = World::with_agent().await;
+    let token = json!({ "actions": "read", "credential_type": "vault_token",
+        "vault_policies": "kv-reader", "max_uses": 1,
+        "vault_paths": [{ "path": "secret/data/orders/*", "capabilities": ["read"] }] });
+    let read = world.ok("targets/kv", token.clone()).await;
+    assert_eq!(read["vault_paths"], token["vault_paths"]);
+    assert_eq!(read["max_uses"], 1);
+    let with = |field: &str, value: Value| {
+        let mut target = token.clone();
+        target[field] = value;
+        target
+    };
+    for (target, field) in [
+        (with("vault_policies", json!([])), "vault_policies"),
+        (with("vault_policies", json!("root")), "vault_policies"),
+        (with("vault_policies", json!("a,default")), "vault_policies"),
+        (with("vault_policies", json!("Upper")), "vault_policies"),
+        (with("vault_policies", json!("a,a")), "vault_policies"),
+        (
+            with(
+                "vault_paths",
+                json!([{ "path": "a/../b", "capabilities": ["read"] }]),
+            ),
+            "vault_paths",
+        ),
+        (
+            with("vault_paths", json!([{ "path": "a", "capabilities": [] }])),
+            "vault_paths",
+        ),
+        (
+            with(
+                "vault_paths",
+                json!([{ "path": "a", "capabilities": ["read"], "x": 1 }]),
+            ),
+            "vault_paths",
+        ),
+        (with("vault_token_type", json!("batch")), "max_uses"),
+        (with("leased", json!(true)), "leased"),
+        (with("status_list", json!(true)), "status_list"),
+        (
+            with("proof_of_possession", json!(true)),
+            "proof_of_possession",
+        ),
+        (with("credential_type", json!("jwt")), "vault_policies"),
+        (with("credential_type", json!("paper")), "credential_type"),
+    ] {
+        let refusal = world.refused("targets/kv2", target).await;
+        assert!(refusal.contains(&format!("\"{field}\"")), "{refusal}");
+    }
+}

@@ -2,6 +2,7 @@
 //! every field: answers, and never a fault of ours.
 
 use serde_json::{Map, Value, json};
+use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::error::Error;
 use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::mount::routes;
@@ -50,7 +51,7 @@ fn filled(path: &str) -> String {
 #[tokio::test]
 async fn every_operation_on_every_path_is_answered() {
     let world = World::with_agent().await;
-    let mut paths: Vec<String> = routes()
+    let mut paths: Vec<String> = routes(MountType::Secrets)
         .iter()
         .map(|route| filled(route.place.path))
         .collect();
@@ -86,7 +87,7 @@ async fn every_operation_on_every_path_is_answered() {
 
 #[tokio::test]
 async fn every_field_takes_any_value_with_an_answer() {
-    for route in routes() {
+    for route in routes(MountType::Secrets) {
         let world = World::with_agent().await;
         let path = filled(route.place.path);
         for field in &route.fields {
@@ -116,7 +117,7 @@ async fn every_field_takes_any_value_with_an_answer() {
 #[tokio::test]
 async fn unauthenticated_requests_reach_public_paths_only() {
     let world = World::with_agent().await;
-    for route in routes() {
+    for route in routes(MountType::Secrets) {
         for operation in [
             Operation::Read,
             Operation::Update,
@@ -175,7 +176,7 @@ async fn what_was_sent_in_vain_is_said() {
 
 #[test]
 fn no_two_endpoints_claim_one_path() {
-    let mut places: Vec<_> = routes()
+    let mut places: Vec<_> = routes(MountType::Secrets)
         .iter()
         .map(|route| (route.place.path, route.place.verb))
         .collect();
@@ -187,7 +188,7 @@ fn no_two_endpoints_claim_one_path() {
 
 #[test]
 fn everything_is_documented() {
-    for route in routes() {
+    for route in routes(MountType::Secrets) {
         assert!(!route.synopsis.is_empty(), "{route:?}");
         for field in &route.fields {
             assert!(!field.description.is_empty(), "{route:?}: {}", field.name);

@@ -182,6 +182,8 @@ pub(crate) fn request(
         },
         mount_point: "agentic/".into(),
         unauthenticated: false,
+        lease: None,
+        login: None,
     }
 }
 

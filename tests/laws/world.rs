@@ -18,7 +18,7 @@ use vault_plugin_agentic::model::authorization::Scope;
 use vault_plugin_agentic::model::decision::AccessRequest;
 use vault_plugin_agentic::model::delegation::{Delegation, DelegationStatus, Delegator};
 use vault_plugin_agentic::model::ids::{AgentId, ConsentId, DelegationId, PolicyName};
-use vault_plugin_agentic::model::target::{Consent, CredentialType, Target};
+use vault_plugin_agentic::model::target::{Consent, CredentialType, Target, TokenType};
 use vault_plugin_agentic::model::text::{Description, Label};
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 
@@ -374,6 +374,13 @@ pub(crate) fn target(name: &str) -> Target {
         consent: Consent::None,
         signing_key: None,
         claims: serde_json::Map::new(),
+        max_uses: None,
+        proof_of_possession: false,
+        leased: false,
+        status_list: false,
+        vault_policies: Vec::new(),
+        vault_paths: Vec::new(),
+        vault_token_type: TokenType::default(),
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     }

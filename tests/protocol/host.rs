@@ -376,9 +376,17 @@ impl Mount {
         path: &str,
         data: &str,
     ) -> Result<pb::HandleRequestReply, Status> {
+        self.try_send(request(operation, path, data)).await
+    }
+
+    pub async fn send(&self, request: pb::Request) -> pb::HandleRequestReply {
+        self.try_send(request).await.unwrap()
+    }
+
+    async fn try_send(&self, request: pb::Request) -> Result<pb::HandleRequestReply, Status> {
         let args = pb::HandleRequestArgs {
             storage_id: 0,
-            request: Some(request(operation, path, data)),
+            request: Some(request),
         };
         let mut backend = self.backend.clone();
         let reply = backend.handle_request(for_mount(&self.id, args)).await?;

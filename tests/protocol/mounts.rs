@@ -1,6 +1,7 @@
 //! Setting up, telling apart and forgetting mounts.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tonic_health::pb::HealthCheckRequest;
@@ -98,13 +99,17 @@ async fn a_mount_that_was_never_set_up() {
 
 #[tokio::test]
 async fn cleanup_may_come_twice() {
-    let running = Host::new().serve(Arc::new(Trials(Trial::new()))).await;
+    let trial = Trial::new();
+    let running = Host::new()
+        .serve(Arc::new(Trials(Arc::clone(&trial))))
+        .await;
     let session = running.open().await;
     let (gone, stays) = (session.mount("gone").await, session.mount("stays").await);
     for _ in 0..2 {
         let request = for_mount("gone", pb::Empty {});
         session.backend.clone().cleanup(request).await.unwrap();
     }
+    assert_eq!(trial.cleanups.load(Ordering::SeqCst), 1);
     gone.try_call("read", "x", "null").await.unwrap_err();
     stays.read("x").await;
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::host::{Host, Mount, Session, for_mount};
 use crate::trial::{Trial, Trials};
+use crate::wire::pb;
 
 async fn mounted() -> (Arc<Trial>, Session, Mount) {
     let trial = Trial::new();
@@ -51,15 +52,87 @@ async fn operations_that_never_reach_a_handler() {
 }
 
 #[tokio::test]
+async fn a_lease_and_what_the_host_kept_of_it() {
+    let (_trial, _session, mount) = mounted().await;
+    let given = mount.call("read", "lease", "{}").await.response.unwrap();
+    let secret = given.secret.unwrap();
+    let options = secret.lease_options.unwrap();
+    let minute = 60_000_000_000;
+    assert_eq!((options.ttl, options.max_ttl), (minute, 10 * minute));
+    assert!(options.renewable);
+    assert_eq!(options.issue_time.unwrap().seconds, 1_700_000_000);
+    assert_eq!(secret.internal_data, r#"{"kept":"x"}"#);
+    assert!(given.auth.is_none());
+
+    let again = pb::Request {
+        operation: "renew".to_owned(),
+        path: "lease".to_owned(),
+        data: "null".to_owned(),
+        secret: Some(pb::Secret {
+            lease_options: Some(pb::LeaseOptions {
+                increment: 30_000_000_000,
+                ..options
+            }),
+            ..secret
+        }),
+        ..pb::Request::default()
+    };
+    let renewed = mount.send(again).await.response.unwrap();
+    let seen: serde_json::Value = serde_json::from_str(&renewed.data).unwrap();
+    let wanted = serde_json::json!({ "internal": { "kept": "x" }, "issued": 1_700_000_000, "increment": 30 });
+    assert_eq!(seen, wanted);
+}
+
+#[tokio::test]
+async fn a_login_and_its_renewal() {
+    let (_trial, _session, mount) = mounted().await;
+    let given = mount.call("update", "login", "{}").await.response.unwrap();
+    let auth = given.auth.unwrap();
+    assert_eq!(auth.policies, ["reader"]);
+    assert_eq!(auth.metadata["agent"], "buyer");
+    assert_eq!((auth.num_uses, auth.token_type), (1, 2));
+    assert_eq!(auth.bound_cidrs, ["10.0.0.0/8"]);
+    assert!(auth.no_default_policy && auth.alias.is_none());
+    let options = auth.lease_options.unwrap();
+    assert!(!options.renewable);
+    assert_eq!(options.ttl, 60_000_000_000);
+    assert_eq!(auth.explicit_max_ttl, 60_000_000_000);
+    assert_eq!(given.data, r#"{"renews":false}"#);
+
+    let again = pb::Request {
+        operation: "renew".to_owned(),
+        path: "login".to_owned(),
+        auth: Some(auth),
+        ..pb::Request::default()
+    };
+    let renewed = mount.send(again).await.response.unwrap();
+    assert_eq!(renewed.data, r#"{"renews":true}"#);
+}
+
+#[tokio::test]
+async fn what_the_host_kept_is_not_trusted_to_be_well_formed() {
+    let (trial, _session, mount) = mounted().await;
+    let broken = pb::Request {
+        operation: "revoke".to_owned(),
+        path: "lease".to_owned(),
+        secret: Some(pb::Secret {
+            internal_data: "[]".to_owned(),
+            ..pb::Secret::default()
+        }),
+        ..pb::Request::default()
+    };
+    let reply = mount.send(broken).await;
+    assert!(reply.response.unwrap().data.contains("error"));
+    assert_eq!(trial.calls(), 0);
+}
+
+#[tokio::test]
 async fn no_request_in_the_message() {
     let (trial, session, _mount) = mounted().await;
     let reply = session
         .backend
         .clone()
-        .handle_request(for_mount(
-            "m",
-            crate::wire::pb::HandleRequestArgs::default(),
-        ))
+        .handle_request(for_mount("m", pb::HandleRequestArgs::default()))
         .await
         .unwrap();
     assert_eq!(reply.into_inner().err.unwrap().err_type, 5);
@@ -105,7 +178,7 @@ async fn a_frame_that_is_no_message() {
     let message = tonic_health::pb::HealthCheckRequest {
         service: "\u{1}\u{7f}".to_owned(),
     };
-    let codec = tonic_prost::ProstCodec::<_, crate::wire::pb::HandleRequestReply>::default();
+    let codec = tonic_prost::ProstCodec::<_, pb::HandleRequestReply>::default();
     let path = PathAndQuery::from_static("/pb.Backend/HandleRequest");
     let refused = grpc.unary(for_mount("m", message), path, codec).await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::Internal);

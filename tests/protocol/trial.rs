@@ -4,13 +4,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, json};
 use vault_plugin_agentic::framework::backend::{Backend, Factory, MountConfig, SpecialPaths};
 use vault_plugin_agentic::framework::error::{Error, Result};
 use vault_plugin_agentic::framework::request::Request;
-use vault_plugin_agentic::framework::response::{Reply, Response};
+use vault_plugin_agentic::framework::response::{Auth, Lease, Reply, Response};
 use vault_plugin_agentic::framework::storage::{Storage, Write};
 use vault_plugin_agentic::framework::system::SystemView;
+use vault_plugin_agentic::model::target::TokenType;
+use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 
 /// Makes trial mounts, and sees what reaches them.
 #[derive(Debug, Default)]
@@ -18,6 +20,7 @@ pub struct Trial {
     pub calls: AtomicUsize,
     pub finished: AtomicUsize,
     pub invalidated: Mutex<Vec<String>>,
+    pub cleanups: AtomicUsize,
 }
 
 impl Trial {
@@ -81,6 +84,42 @@ impl Mount {
     }
 }
 
+impl Mount {
+    fn lease(&self, request: &Request) -> Result<Option<Response>> {
+        let kept = request.lease.as_ref();
+        let lease = Lease {
+            ttl: Ttl::from_secs(60),
+            max_ttl: Ttl::from_secs(600),
+            renewable: true,
+            issued_at: Timestamp::from_unix(1_700_000_000),
+            internal: json!({ "kept": "x" }).as_object().cloned().unwrap(),
+        };
+        let seen = json!({ "internal": kept.map(|kept| &kept.internal),
+            "issued": kept.and_then(|kept| kept.issued_at).map(Timestamp::unix),
+            "increment": kept.map(|kept| kept.increment.as_secs()) });
+        Response::encode(Reply::Leased(seen, lease))
+    }
+
+    fn login(&self, request: &Request) -> Result<Option<Response>> {
+        let auth = Auth {
+            policies: vec!["reader".to_owned()],
+            metadata: [("agent".to_owned(), "buyer".to_owned())].into(),
+            display_name: "buyer".to_owned(),
+            ttl: Ttl::from_secs(60),
+            explicit_max_ttl: Ttl::from_secs(60),
+            renewable: false,
+            num_uses: Some(1),
+            token_type: TokenType::Batch,
+            bound_cidrs: vec!["10.0.0.0/8".parse().unwrap()],
+            alias: None,
+            issued_at: Timestamp::from_unix(1_700_000_000),
+            internal: Map::new(),
+        };
+        let seen = json!({ "renews": request.login.is_some() });
+        Response::encode(Reply::Login(auth, seen))
+    }
+}
+
 #[tonic::async_trait]
 impl Backend for Mount {
     fn special_paths(&self) -> SpecialPaths {
@@ -116,6 +155,8 @@ impl Backend for Mount {
                 self.storage.commit(vec![Self::put("one")]).await?;
                 json!({})
             }
+            "lease" => return self.lease(&request),
+            "login" => return self.login(&request),
             "page" => json!(self.storage.list("", "first", 1).await?),
             "all" => json!(self.storage.list("", "", 0).await?),
             path => json!({
@@ -139,6 +180,10 @@ impl Backend for Mount {
             "absent" => Ok(Some(false)),
             _ => Ok(None),
         }
+    }
+
+    async fn cleanup(&self) {
+        self.trial.cleanups.fetch_add(1, Ordering::SeqCst);
     }
 
     async fn invalidate(&self, key: &str) {

@@ -1,6 +1,7 @@
 //! Every path and operation over HTTP; the documents the server makes of them.
 
 use serde_json::{Value, json};
+use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::endpoint::{Audience, Verb};
 use vault_plugin_agentic::mount::routes;
 
@@ -18,7 +19,10 @@ fn filled(path: &str) -> String {
 fn every_operation_on_every_path_is_answered_over_http() {
     for mount in [Bao::dev().secrets(), Bao::dev().auth()] {
         let example = Example::on(mount);
-        let mut paths: Vec<&str> = routes().iter().map(|route| route.place.path).collect();
+        let mut paths: Vec<&str> = routes(MountType::Secrets)
+            .iter()
+            .map(|route| route.place.path)
+            .collect();
         paths.extend([
             "nothing",
             "agents/bot/unknown",
@@ -49,8 +53,8 @@ fn every_operation_on_every_path_is_answered_over_http() {
 #[test]
 fn undeclared_operations_are_refused_as_the_server_does() {
     let example = Example::secrets(Bao::dev());
-    for route in routes() {
-        let others = routes();
+    for route in routes(MountType::Secrets) {
+        let others = routes(MountType::Secrets);
         let has = |verb: Verb| {
             others
                 .iter()
@@ -80,7 +84,7 @@ fn undeclared_operations_are_refused_as_the_server_does() {
 #[test]
 fn only_public_paths_answer_without_a_token() {
     let example = Example::secrets(Bao::dev());
-    for route in routes() {
+    for route in routes(MountType::Secrets) {
         let method = match route.place.verb {
             Verb::Read => "GET",
             Verb::Write => "POST",
@@ -108,7 +112,7 @@ fn the_servers_openapi_document_has_all_of_it_and_is_valid() {
     let document = bao.client().read("sys/internal/specs/openapi");
     assert_eq!(document.status, 200, "{document:?}");
     for mount in [&secrets, &auth] {
-        for route in routes() {
+        for route in routes(MountType::Secrets) {
             let key = format!("/{}/{}", mount.path, route.place.path);
             let item = &document.json["paths"][&key];
             assert!(item.is_object(), "{key}");
@@ -164,7 +168,7 @@ fn path_help_reads_well() {
         root.contains("## PATHS") && root.contains("^agents/register$"),
         "{root}"
     );
-    for route in routes() {
+    for route in routes(MountType::Secrets) {
         let text = help(&mount.at(&filled(route.place.path)));
         assert!(text.contains(&route.synopsis), "{text}");
     }

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::engine::ruling::Terms;
 use crate::engine::verdict::{Finding, Verdict};
-use crate::model::authorization::Scope;
+use crate::model::authorization::{Detail, Scope, VaultPathAccess};
 use crate::model::decision::{Layer, Reason};
 use crate::model::pattern::MAX_PATTERN;
 use crate::model::target::CredentialType;
@@ -28,14 +28,18 @@ pub(super) fn judge(case: &Case<'_>, _: &mut Terms) -> Verdict {
 
 fn covers(scope: &Scope, case: &Case<'_>) -> bool {
     let request = case.request;
-    match case
-        .facts
-        .target
-        .as_ref()
-        .map(|target| target.credential_type)
-    {
-        Some(CredentialType::Jwt) | None => {
-            scope.covers_request(&request.target, &request.action, &request.resource)
+    let as_asked = scope.covers_request(&request.target, &request.action, &request.resource);
+    match &case.facts.target {
+        Some(target) if target.credential_type == CredentialType::VaultToken => {
+            as_asked || covers_token(scope, &target.vault_paths)
         }
+        Some(_) | None => as_asked,
     }
+}
+
+/// Whether details of the host's own kind cover all that a token of the target
+/// can do. A token cannot be made narrower than its policies are.
+fn covers_token(scope: &Scope, paths: &[VaultPathAccess]) -> bool {
+    let paths = paths.iter().cloned().map(Detail::Path).collect();
+    Scope::new(paths).is_ok_and(|token| !token.is_empty() && scope.covers(&token))
 }

@@ -42,6 +42,8 @@ fn cap(case: &Case<'_>, terms: &mut Terms) {
     terms.cap_ttl(facts.bounds.mount_max_ttl);
     if let Some(target) = &facts.target {
         terms.cap_ttl(target.max_ttl);
+        terms.cap_uses(target.max_uses);
+        terms.proof_of_possession |= target.proof_of_possession;
     }
     if let Some(end) = facts
         .agent
