@@ -18,6 +18,8 @@ use super::tools;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const PLUGIN: &str = "vault-plugin-agentic";
+/// What a server that only reads says of its health.
+pub(crate) const STANDBY: u16 = 429;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server. It ends when this is dropped, and also when the process
@@ -53,6 +55,54 @@ impl Bao {
 
     /// A server with storage on disk, initialised and unsealed.
     pub(crate) fn persistent() -> Self {
+        let mut bao = Self::sealed("only");
+        let made = bao
+            .client()
+            .write(
+                "sys/init",
+                &json!({ "secret_shares": 1, "secret_threshold": 1 }),
+            )
+            .ok();
+        bao.token = made.text_at("/root_token");
+        bao.unseal_key = Some(made.text_at("/keys_base64/0"));
+        bao.unseal();
+        bao.register();
+        bao
+    }
+
+    /// A cluster of servers with storage on disk; the first one is active.
+    pub(crate) fn cluster<const N: usize>() -> [Self; N] {
+        let active = Self::persistent();
+        let soon = json!({ "server_stabilization_time": "1s" });
+        let autopilot = "sys/storage/raft/autopilot/configuration";
+        active.client().write(autopilot, &soon).ok();
+        let mut others = Vec::new();
+        for number in 1..N {
+            let mut node = Self::sealed(&format!("node-{number}"));
+            node.token.clone_from(&active.token);
+            node.unseal_key.clone_from(&active.unseal_key);
+            let join = json!({ "leader_api_addr": active.url() });
+            node.client().write("sys/storage/raft/join", &join).ok();
+            let key = json!({ "key": node.unseal_key });
+            node.client().write("sys/unseal", &key).ok();
+            node.wait("a standby", |node| node.health() == STANDBY);
+            others.push(node);
+        }
+        // Until they vote, none of them can take over.
+        active.wait("led by a vote of all", |active| {
+            let peers = active.client().read("sys/storage/raft/configuration").ok();
+            let peers = peers.data("config")["servers"].as_array().cloned();
+            peers.is_some_and(|peers| peers.iter().all(|peer| peer["voter"] == true))
+        });
+        let mut nodes = vec![active];
+        nodes.append(&mut others);
+        nodes
+            .try_into()
+            .unwrap_or_else(|_| panic!("a cluster has a node"))
+    }
+
+    /// A server with storage on disk that holds nothing yet.
+    fn sealed(name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let address = free_address();
         let data = directory.path().join("data");
@@ -61,8 +111,10 @@ impl Bao {
         prepare(
             directory.path(),
             &format!(
-                "storage \"raft\" {{\n  path = {data:?}\n  node_id = \"only\"\n}}\n\
-                 listener \"tcp\" {{\n  address = {address:?}\n  tls_disable = true\n}}\n\
+                "storage \"raft\" {{\n  path = {data:?}\n  node_id = {name:?}\n  \
+                 performance_multiplier = 1\n}}\n\
+                 listener \"tcp\" {{\n  address = {address:?}\n  \
+                 cluster_address = {cluster:?}\n  tls_disable = true\n}}\n\
                  api_addr = \"http://{address}\"\ncluster_addr = \"http://{cluster}\"\n"
             ),
         );
@@ -75,17 +127,6 @@ impl Bao {
             _directory: Some(directory),
         };
         bao.start();
-        let made = bao
-            .client()
-            .write(
-                "sys/init",
-                &json!({ "secret_shares": 1, "secret_threshold": 1 }),
-            )
-            .ok();
-        bao.token = made.text_at("/root_token");
-        bao.unseal_key = Some(made.text_at("/keys_base64/0"));
-        bao.unseal();
-        bao.register();
         bao
     }
 
@@ -318,7 +359,7 @@ impl Bao {
         }
     }
 
-    /// 200 if the server is ready, 501 if not initialised, 503 if sealed, 0 if
+    /// 200 if the server is ready and active, 429 if it is a standby, 501 if not initialised, 503 if sealed, 0 if
     /// it does not answer.
     pub(crate) fn health(&self) -> u16 {
         self.client_with("")
@@ -369,7 +410,8 @@ fn prepare(directory: &Path, config: &str) {
     fs::create_dir(&plugins).unwrap();
     fs::create_dir(directory.join("tmp")).unwrap();
     install(&plugins.join(PLUGIN));
-    let audit = directory.join("audit.log");
+    // All nodes of a cluster must name it alike.
+    let audit = Path::new("audit.log");
     let config = format!(
         "{config}plugin_directory = {plugins:?}\nraw_storage_endpoint = true\n\
          audit \"file\" \"file\" {{\n  options {{\n    file_path = {audit:?}\n  }}\n}}\n"

@@ -8,7 +8,7 @@ mod mount;
 mod processes;
 mod tools;
 
-pub(crate) use self::bao::Bao;
+pub(crate) use self::bao::{Bao, STANDBY};
 pub(crate) use self::http::Answer;
 pub(crate) use self::identity::Login;
 pub(crate) use self::mount::Mount;
