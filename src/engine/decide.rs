@@ -5,6 +5,7 @@ use super::facts::Facts;
 use super::guards::{Case, GUARDS};
 use super::permit::Permit;
 use super::ruling::Terms;
+use super::scene::Steps;
 use super::verdict::Verdict;
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::time::Ttl;
@@ -16,7 +17,8 @@ use crate::model::time::Ttl;
 /// [`Permit`]s.
 #[must_use]
 pub fn decide(request: &AccessRequest, facts: &Facts) -> Decision {
-    let case = Case::new(request, facts);
+    let steps = Steps::default();
+    let case = Case::new(request, facts, &steps);
     let mut terms = Terms::default();
     let verdicts: Vec<Verdict> = GUARDS
         .iter()

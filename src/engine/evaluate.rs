@@ -15,7 +15,7 @@ use thiserror::Error;
 use super::condition::{self, Condition, Expr, Function, Variable};
 use super::facts::Facts;
 use super::guards::Case;
-use super::scene::Scene;
+use super::scene::{Scene, Steps};
 use super::syntax::Source;
 use super::value::{List, Map, Number, Value};
 use super::window::weekday_and_hour;
@@ -50,11 +50,17 @@ type Result<T> = std::result::Result<T, Failure>;
 impl Condition {
     /// Whether it holds.
     pub(super) fn holds(&self, scene: &Scene<'_>) -> Result<bool> {
+        let budget = BUDGET.min(scene.steps.left());
         let mut evaluation = Evaluation {
             scene,
-            steps: BUDGET,
+            steps: budget,
         };
-        evaluation.boolean(&self.root)
+        let holds = evaluation.boolean(&self.root);
+        scene.steps.take(match holds {
+            Err(Failure::Budget) => budget,
+            _ => budget.saturating_sub(evaluation.steps),
+        });
+        holds
     }
 }
 
@@ -486,7 +492,8 @@ pub fn try_condition(
             .collect::<Vec<_>>()
             .join("; "));
     };
-    let scene = Case::new(request, facts)
+    let steps = Steps::default();
+    let scene = Case::new(request, facts, &steps)
         .scene()
         .ok_or_else(|| Reason::AgentUnknown.to_string())?;
     condition

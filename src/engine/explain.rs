@@ -9,7 +9,7 @@ use super::facts::{Baseline, Facts};
 use super::guards::Case;
 use super::matching::{Dimension, lacking, matches, satisfies};
 use super::policy::{Effect, PolicySet, Rule, RuleRef};
-use super::scene::Scene;
+use super::scene::{Scene, Steps};
 use super::verdict::{Finding, Verdict};
 use crate::model::decision::{AccessRequest, Layer, Outcome, Reason};
 
@@ -64,7 +64,8 @@ impl Decision {
     /// Explains the decision, given what it was made from.
     #[must_use]
     pub fn explain(&self, request: &AccessRequest, facts: &Facts) -> Explanation {
-        let case = Case::new(request, facts);
+        let steps = Steps::default();
+        let case = Case::new(request, facts, &steps);
         let message = match self.reason() {
             Some(reason) => reason.to_string(),
             None => "Every layer allows it.".to_owned(),
@@ -204,7 +205,8 @@ fn pairs(values: &std::collections::BTreeMap<String, String>) -> String {
 /// for tests of policies, which want to know what was covered.
 #[must_use]
 pub fn applied_rules(request: &AccessRequest, facts: &Facts) -> Vec<RuleRef> {
-    let case = Case::new(request, facts);
+    let steps = Steps::default();
+    let case = Case::new(request, facts, &steps);
     let Some(scene) = case.scene() else {
         return Vec::new();
     };

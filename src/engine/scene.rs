@@ -1,6 +1,8 @@
 //! What a rule sees of a request: one view over the facts, the same for
 //! matching and for conditions.
 
+use std::cell::Cell;
+
 use super::facts::{Environment, Subject};
 use crate::model::agent::{Agent, Mode};
 use crate::model::decision::AccessRequest;
@@ -21,4 +23,29 @@ pub(super) struct Scene<'a> {
     pub(super) depth: usize,
     pub(super) purpose: Option<&'a str>,
     pub(super) environment: &'a Environment,
+    pub(super) steps: &'a Steps,
+}
+
+/// How much evaluating the conditions of one decision may still cost, all of
+/// them together: a policy has room for hundreds of conditions, and a ceiling
+/// for dozens of policies.
+#[derive(Debug)]
+pub(super) struct Steps(Cell<u32>);
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self(Cell::new(1_000_000))
+    }
+}
+
+impl Steps {
+    /// What is left.
+    pub(super) const fn left(&self) -> u32 {
+        self.0.get()
+    }
+
+    /// Takes some of them.
+    pub(super) fn take(&self, used: u32) {
+        self.0.set(self.0.get().saturating_sub(used));
+    }
 }

@@ -8,7 +8,7 @@ use vault_plugin_agentic::framework::error::Error;
 use vault_plugin_agentic::framework::memory::MemoryStorage;
 use vault_plugin_agentic::framework::request::Operation;
 
-use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World};
+use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, lines};
 
 fn ask() -> Value {
     json!({ "target": "crm", "action": "read", "resource": "customers/42" })
@@ -233,4 +233,39 @@ async fn the_default_key_cannot_be_stranded() {
             .await
             .contains("no key `default`")
     );
+}
+
+/// Many costly conditions must not add up. When the steps of a decision are
+/// spent, a deny rule that could not be looked at denies.
+#[tokio::test]
+async fn the_conditions_of_one_decision_share_a_budget() {
+    let world = World::with_agent().await;
+    let seven = format!("({})", ["contains(request.context.x, 1)"; 7].join(" || "));
+    let costly = [seven.as_str(); 5].join(" || ");
+    let rules = |count: usize| {
+        let costly = (0..count).map(|n| {
+            format!("rule \"a{n}\" {{ effect = \"allow\"; targets = [\"crm\"]; condition = {costly} }}\n")
+        });
+        let rest = "rule \"b\" { effect = \"deny\"; targets = [\"crm\"]; condition = request.context.y == 2 }\n\
+                    rule \"c\" { effect = \"allow\"; targets = [\"crm\"] }\n";
+        lines(&(costly.collect::<String>() + rest))
+    };
+    let ask = json!({ "target": "crm", "action": "read", "resource": "customers/1",
+        "context": { "x": vec![0; 250], "y": 1 } });
+    world.policy("crm", &rules(20)).await;
+    assert!(world.issue(ask.clone()).await.is_ok());
+    world.policy("crm", &rules(32)).await;
+    world
+        .policy("crm2", &rules(32).replace("\"c\"", "\"d\""))
+        .await;
+    world.policy("crm3", &rules(32)).await;
+    world.policy("crm4", &rules(32)).await;
+    world
+        .ok(
+            "agents/bot",
+            json!({ "ceiling_policies": "crm,crm2,crm3,crm4" }),
+        )
+        .await;
+    let refused = world.issue(ask).await.unwrap_err();
+    assert!(matches!(refused, Error::Denied(_)), "{refused}");
 }

@@ -12,7 +12,7 @@ mod target;
 
 use super::facts::{Actor, Facts, Hop, Subject};
 use super::ruling::Terms;
-use super::scene::Scene;
+use super::scene::{Scene, Steps};
 use super::verdict::Verdict;
 use crate::model::agent::Mode;
 use crate::model::decision::AccessRequest;
@@ -36,14 +36,20 @@ pub(in crate::engine) struct Case<'a> {
     pub(in crate::engine) request: &'a AccessRequest,
     pub(in crate::engine) facts: &'a Facts,
     pub(in crate::engine) mode: Mode,
+    steps: &'a Steps,
 }
 
 impl<'a> Case<'a> {
-    pub(in crate::engine) const fn new(request: &'a AccessRequest, facts: &'a Facts) -> Self {
+    pub(in crate::engine) const fn new(
+        request: &'a AccessRequest,
+        facts: &'a Facts,
+        steps: &'a Steps,
+    ) -> Self {
         Self {
             request,
             facts,
             mode: request.mode(),
+            steps,
         }
     }
 
@@ -81,6 +87,7 @@ impl<'a> Case<'a> {
             depth,
             purpose: last.map(|hop| hop.delegation.purpose.as_str()),
             environment: &self.facts.environment,
+            steps: self.steps,
         }
     }
 }
