@@ -2,9 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::baselines::store::{entity_key, group_key};
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::model::ids::{EntityId, GroupName, PolicyName};
@@ -108,6 +109,14 @@ macro_rules! endpoints {
             };
             const AUDIENCE: Audience = Audience::Operator;
             type Output = BaselineView;
+
+            async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
+                let Some(key) = named::<$id>(input, stringify!($key)) else {
+                    return Ok(None);
+                };
+                let key = $stored_as(key.as_str());
+                Ok(Some(cx.baselines.$store.get(&key).await?.is_some()))
+            }
 
             async fn handle(self, cx: &Cx) -> Result<Reply<BaselineView>> {
                 check(cx, &self.policies).await?;

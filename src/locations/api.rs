@@ -3,8 +3,9 @@
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::model::ids::LocationName;
@@ -96,6 +97,13 @@ impl Endpoint<State> for WriteLocation {
     const ITEM: &'static str = "Location";
     type Output = LocationView;
 
+    async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
+        match named(input, "name") {
+            Some(name) => Ok(Some(cx.locations.get(&name).await?.is_some())),
+            None => Ok(None),
+        }
+    }
+
     async fn handle(self, cx: &Cx) -> Result<Reply<LocationView>> {
         if self.cidrs.is_empty() || self.cidrs.len() > MAX_CIDRS {
             return Err(Error::field(
@@ -134,7 +142,7 @@ fn parse(text: &str) -> Result<IpNet> {
     Ok(net)
 }
 
-/// Delete a location.
+/// Delete a location that no policy names.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteLocation {
     /// Name of the location.
@@ -151,6 +159,14 @@ impl Endpoint<State> for DeleteLocation {
     type Output = LocationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<LocationView>> {
+        let users = cx.policies.library().await?.using_location(&self.name);
+        if !users.is_empty() {
+            return Err(Error::Invalid(format!(
+                "location `{}` is in use by the policies {}; change them first",
+                self.name,
+                users.join(", ")
+            )));
+        }
         cx.locations.remove(&self.name).await?;
         Ok(Reply::Nothing)
     }

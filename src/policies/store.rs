@@ -14,7 +14,7 @@ use crate::framework::record::{Collection, Record};
 use crate::framework::snapshot::Snapshot;
 use crate::framework::storage::Storage;
 use crate::model::agent::{Agent, DEFAULT_CEILING};
-use crate::model::ids::PolicyName;
+use crate::model::ids::{LocationName, PolicyName};
 use crate::model::time::Timestamp;
 
 /// The most combinations of policies whose index is kept.
@@ -112,6 +112,21 @@ impl Library {
     #[must_use]
     pub fn ceiling(&self, agent: &Agent) -> Arc<PolicySet> {
         self.attach(&self.ceiling_names(agent))
+    }
+
+    /// The names of the policies with a rule that names this location.
+    #[must_use]
+    pub fn using_location(&self, location: &LocationName) -> Vec<String> {
+        self.policies
+            .values()
+            .filter(|policy| {
+                policy
+                    .rules
+                    .iter()
+                    .any(|rule| rule.locations.contains(location))
+            })
+            .map(|policy| policy.name.to_string())
+            .collect()
     }
 
     /// The same library with one policy replaced, or added.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use vault_plugin_agentic::framework::error::Error;
 use vault_plugin_agentic::framework::request::Operation;
 
-use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World};
+use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, lines};
 
 #[tokio::test]
 async fn one_agent_per_entity_and_the_entity_exists() {
@@ -338,4 +338,28 @@ async fn a_target_can_only_be_what_its_credentials_can_be() {
         let refusal = world.refused("targets/kv2", target).await;
         assert!(refusal.contains(&format!("\"{field}\"")), "{refusal}");
     }
+}
+
+#[tokio::test]
+async fn a_location_in_use_stays() {
+    let world = World::with_agent().await;
+    world
+        .ok("locations/office", json!({ "cidrs": "10.0.0.0/8" }))
+        .await;
+    let rule = "rule \"office\" { effect = \"allow\"; targets = [\"crm\"]; environment { locations = [\"office\"] } }";
+    world.policy("crm", &lines(rule)).await;
+    let delete = || world.call(Operation::Delete, "locations/office", json!({}), None);
+    let refused = delete().await.unwrap_err();
+    assert!(
+        refused.to_string().contains("in use by the policies crm"),
+        "{refused}"
+    );
+    assert!(world.read("locations/office").await.is_some());
+    world
+        .policy("crm", &lines("rule \"any\" { effect = \"allow\" }"))
+        .await;
+    delete().await.unwrap();
+    assert!(world.read("locations/office").await.is_none());
+    // As everywhere, taking away what is not there succeeds.
+    delete().await.unwrap();
 }
