@@ -7,12 +7,16 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::config::store::{BaselineRule, Config, DenialDetail};
+use crate::consents::ask::{self, Asked};
+use crate::consents::presented;
 use crate::decisions::recent::Decided;
+use crate::delegations::{chain, uses};
 use crate::engine::facts::{Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject};
 use crate::engine::{self, Decision, Permit};
 use crate::framework::error::{Error, Result};
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
+use crate::model::consent::HumanConsent;
 use crate::model::decision::{AccessRequest, Outcome, Reason};
 use crate::model::ids::{DecisionId, EntityId, PolicyName};
 use crate::state::Cx;
@@ -24,6 +28,44 @@ pub struct Granted {
     pub decision: DecisionId,
     /// The permit. Issuing takes nothing else.
     pub permit: Permit,
+}
+
+/// A request that a human must agree to first.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The decision's id.
+    pub decision: DecisionId,
+    /// What the human is asked.
+    pub consent: Arc<HumanConsent>,
+}
+
+/// What became of a request that was not denied.
+#[derive(Debug)]
+pub enum Authorized {
+    /// It was allowed.
+    Granted(Box<Granted>),
+    /// A human must agree to it first.
+    Waits(Waiting),
+}
+
+impl Authorized {
+    /// The permit, for callers whose answer cannot say that a human must agree
+    /// first.
+    ///
+    /// # Errors
+    /// [`Error::Denied`] with a text that names the consent.
+    pub fn granted(self) -> Result<Granted> {
+        match self {
+            Self::Granted(granted) => Ok(*granted),
+            Self::Waits(Waiting { decision, consent }) => {
+                let (id, reason) = (&consent.id, Reason::ConsentRequired);
+                Err(Error::Denied(format!(
+                    "denied ({}): {reason} The consent is {id}; once it is approved under `consents/{id}`, retry with `consent_id={id}`. Decision {decision}.",
+                    reason.as_str()
+                )))
+            }
+        }
+    }
 }
 
 /// The facts of a request, and what a replay needs to gather some of them
@@ -69,11 +111,12 @@ impl Applicant {
 ///
 /// # Errors
 /// As [`authorize_as`].
-pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Granted> {
+pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Authorized> {
     authorize_as(cx, Applicant::caller(cx).await?, request).await
 }
 
-/// Decides a request by `applicant`, and records the decision.
+/// Decides a request by `applicant`, and records the decision. What may be used
+/// once, or so many times, is used up by it.
 ///
 /// # Errors
 /// [`Error::Denied`] with as much as the mount tells a refused caller;
@@ -82,30 +125,30 @@ pub async fn authorize_as(
     cx: &Cx,
     applicant: Applicant,
     request: AccessRequest,
-) -> Result<Granted> {
+) -> Result<Authorized> {
     let gathered = gather(cx, &request, applicant).await?;
     let mut decision = engine::decide(&request, &gathered.facts);
     let id = DecisionId::mint(cx.now, cx.random()?);
-    let permit = decision.permit.take();
-    let raced = permit.is_some() && cx.rates.try_charge(&decision.charges, cx.now).is_err();
-    let outcome = if raced {
-        Outcome::Deny
-    } else {
-        decision.outcome
-    };
-    let answer = match permit {
-        Some(permit) if !raced => Ok(Granted {
-            decision: id.clone(),
-            permit,
-        }),
-        _ => {
+    let settled = settle(cx, &request, &gathered.facts, &mut decision).await?;
+    let (outcome, answer) = match settled {
+        Settled::Permitted(permit) => {
+            let decision = id.clone();
+            let permit = *permit;
+            let granted = Granted { decision, permit };
+            (Outcome::Allow, Ok(Authorized::Granted(Box::new(granted))))
+        }
+        Settled::Waits(consent) => {
+            let decision = id.clone();
+            let waiting = Waiting { decision, consent };
+            (Outcome::ConsentRequired, Ok(Authorized::Waits(waiting)))
+        }
+        Settled::Denied(raced) => {
             let config = cx.config.get().await?;
-            let refusal = if raced {
-                told(&config, &id, Reason::RateExceeded, "")
-            } else {
-                explained(&config, &id, &decision, &request, &gathered.facts)
+            let refusal = match raced {
+                Some(reason) => told(&config, &id, reason, ""),
+                None => explained(&config, &id, &decision, &request, &gathered.facts),
             };
-            Err(Error::Denied(refusal))
+            (Outcome::Deny, Err(Error::Denied(refusal)))
         }
     };
     // Strangers must not push out of memory what is remembered of agents.
@@ -121,6 +164,39 @@ pub async fn authorize_as(
     answer
 }
 
+/// What a decision comes to, once what it rests on is used up or asked for.
+enum Settled {
+    Permitted(Box<Permit>),
+    Waits(Arc<HumanConsent>),
+    /// With why, if it is not for what the decision says.
+    Denied(Option<Reason>),
+}
+
+/// Uses up what the decision rests on, or asks the human whom it wants asked.
+async fn settle(
+    cx: &Cx,
+    request: &AccessRequest,
+    facts: &Facts,
+    decision: &mut Decision,
+) -> Result<Settled> {
+    if let Some(permit) = decision.permit.take() {
+        if cx.rates.try_charge(&decision.charges, cx.now).is_err() {
+            return Ok(Settled::Denied(Some(Reason::RateExceeded)));
+        }
+        return Ok(match uses::spend(cx, &permit).await? {
+            Some(raced) => Settled::Denied(Some(raced)),
+            None => Settled::Permitted(Box::new(permit)),
+        });
+    }
+    match decision.outcome {
+        Outcome::ConsentRequired => match ask::ask(cx, request, facts, decision).await? {
+            Asked::Waits(consent) => Ok(Settled::Waits(consent)),
+            Asked::Refused(reason) => Ok(Settled::Denied(Some(reason))),
+        },
+        Outcome::Allow | Outcome::Deny => Ok(Settled::Denied(None)),
+    }
+}
+
 /// Gathers the facts of a request by `applicant`. Reads only; a dry run gathers
 /// the same.
 ///
@@ -131,10 +207,18 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
     let config = cx.config.get().await?;
     let library = cx.policies.library().await?;
     let target = cx.targets.get(&request.target).await?;
-    let subject = match &request.subject {
+    let actor = applicant.agent.map(|agent| Actor {
+        ceiling: library.ceiling(&agent),
+        agent,
+        disabled: applicant.disabled,
+    });
+    let chain = chain::of_request(cx, request, actor.as_ref(), &library).await?;
+    let of_chain = chain.last().and_then(|hop| hop.delegation.subject.as_ref());
+    let subject = match request.subject.as_ref().or(of_chain) {
         Some(id) => subject(cx, id).await?,
         None => None,
     };
+    let consent = presented::of_request(cx, request, actor.as_ref(), &chain).await?;
     let baseline = match &subject {
         Some(subject) => {
             cx.baselines
@@ -143,16 +227,11 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
         }
         None => None,
     };
-    let details_required = applicant
-        .agent
+    let details_required = actor
         .as_ref()
-        .is_some_and(|agent| !agent.optional_authorization_details);
+        .is_some_and(|actor| !actor.agent.optional_authorization_details);
     let facts = Facts {
-        agent: applicant.agent.map(|agent| Actor {
-            ceiling: library.ceiling(&agent),
-            agent,
-            disabled: applicant.disabled,
-        }),
+        agent: actor,
         target,
         subject,
         baseline: match (&baseline, config.baseline_rule) {
@@ -160,8 +239,8 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
             (None, BaselineRule::Deny) => Baseline::NoneGiven,
             (None, BaselineRule::Unrestricted) => Baseline::Unrestricted,
         },
-        chain: Vec::new(),
-        consent: None,
+        chain,
+        consent,
         token_details: applicant.token_details,
         details_required,
         environment: Environment {

@@ -11,8 +11,12 @@ use serde_json::{Value, json};
 use crate::agents::{api as agents, enterprise, own};
 use crate::baselines::api as baselines;
 use crate::config::api as config;
+use crate::consents::{api as consents, oversight as consent_oversight};
 use crate::credentials::api as credentials;
 use crate::decisions::{api as decisions, authzen};
+use crate::delegations::{
+    api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
+};
 use crate::framework::backend::{Backend, Factory, MountConfig, MountType, SpecialPaths};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Route, Verb};
 use crate::framework::error::{Error, Result};
@@ -102,6 +106,25 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<locations::ReadLocation>(),
         Route::of::<locations::WriteLocation>(),
         Route::of::<locations::DeleteLocation>(),
+        Route::of::<list::ListDelegations>(),
+        Route::of::<delegations::RequestDelegation>(),
+        Route::of::<delegations::GrantDelegation>(),
+        Route::of::<delegations::ReadDelegation>(),
+        Route::of::<delegations::ApproveDelegation>(),
+        Route::of::<delegations::DenyDelegation>(),
+        Route::of::<delegations::RevokeDelegation>(),
+        Route::of::<delegations::PassDelegation>(),
+        Route::of::<codes::ReadCode>(),
+        Route::of::<codes::ApproveCode>(),
+        Route::of::<codes::DenyCode>(),
+        Route::of::<delegation_oversight::OverseeDelegations>(),
+        Route::of::<delegation_oversight::OverseeDelegation>(),
+        Route::of::<delegation_oversight::OverrideDelegation>(),
+        Route::of::<consents::ReadConsent>(),
+        Route::of::<consents::ApproveConsent>(),
+        Route::of::<consents::DenyConsent>(),
+        Route::of::<consent_oversight::OverseeConsents>(),
+        Route::of::<consent_oversight::OverseeConsent>(),
         Route::of::<credentials::IssueCredential<false>>(),
         Route::of::<credentials::IssueCredential<true>>(),
         Route::of::<decisions::Evaluate>(),
@@ -282,7 +305,7 @@ impl Backend for Mount {
 /// If storage fails.
 async fn tidy(cx: &Cx) -> Result<()> {
     cx.rates.forget_idle(cx.now);
-    Ok(())
+    delegations_tidy::tidy(cx).await
 }
 
 impl Mount {

@@ -9,7 +9,10 @@ use std::time::{Duration, Instant};
 use crate::agents::store::AgentStore;
 use crate::baselines::store::BaselineStore;
 use crate::config::store::ConfigStore;
+use crate::consents::store::ConsentStore;
 use crate::decisions::recent::Recent;
+use crate::delegations::guesses::Guesses;
+use crate::delegations::store::DelegationStore;
 use crate::engine::facts::RateCounts;
 use crate::engine::rate::{Charge, RateBook, Refusal};
 use crate::framework::error::Result;
@@ -46,6 +49,12 @@ pub struct State {
     pub baselines: BaselineStore,
     /// Named network ranges.
     pub locations: LocationStore,
+    /// What humans passed to agents, and agents to agents.
+    pub delegations: DelegationStore,
+    /// What humans agreed to, and are asked.
+    pub consents: ConsentStore,
+    /// How often wrong codes were tried on this node.
+    pub guesses: Guesses,
     /// The latest decisions, in memory.
     pub recent: Recent,
     /// How much of each rate is used on this node.
@@ -70,6 +79,9 @@ impl State {
             policies: PolicyStore::new(storage, &standby),
             baselines: BaselineStore::new(storage, &standby),
             locations: LocationStore::new(storage, &standby),
+            delegations: DelegationStore::new(storage, &standby),
+            consents: ConsentStore::new(storage, &standby),
+            guesses: Guesses::default(),
             recent: Recent::default(),
             rates: Arc::default(),
             system,
@@ -119,7 +131,9 @@ impl State {
             || self.targets.invalidate(key)
             || self.policies.invalidate(key)
             || self.baselines.invalidate(key)
-            || self.locations.invalidate(key);
+            || self.locations.invalidate(key)
+            || self.delegations.invalidate(key)
+            || self.consents.invalidate(key);
         if !known {
             tracing::debug!("another node changed a storage key that this release does not cache");
         }

@@ -2,14 +2,21 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::agents::api::AgentView;
+use crate::delegations::store::Whose;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
-use crate::model::ids::PolicyName;
+use crate::model::ids::{DelegationId, PolicyName};
 use crate::state::{Cx, State};
+
+/// The most delegations that are shown.
+const MOST_SHOWN: usize = 100;
+/// How many are looked at with one call to storage, and with how many calls.
+const PAGE: u32 = 200;
+const PAGES: u32 = 5;
 
 /// The caller, as this mount knows it.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -21,9 +28,21 @@ pub struct SelfView {
     agent: Map<String, Value>,
     /// The policies that bound it, `default-ceiling` included.
     effective_ceiling: Vec<PolicyName>,
+    /// Ids of the delegations that an agent holds and that are active, or that
+    /// a human has granted and that are; at most 100. `delegations/` lists all.
+    delegations: Vec<DelegationId>,
+    /// Requests for authority that wait: for a human's own answer, or of an
+    /// agent's own making. Each with `id`, `agent_id`, `subject_entity_id`,
+    /// `text` and `expires_at`.
+    #[schemars(with = "Vec<Map<String, Value>>")]
+    delegations_waiting: Vec<Value>,
+    /// Single requests that wait for a human's answer, in the same shape.
+    #[schemars(with = "Vec<Map<String, Value>>")]
+    consents_waiting: Vec<Value>,
 }
 
-/// Read who you are to this mount: your registration and your ceiling.
+/// Read who you are to this mount: your registration and your ceiling, what you
+/// hold or have granted, and what waits for you.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ReadSelf {}
 
@@ -49,6 +68,20 @@ impl Endpoint<State> for ReadSelf {
             None => Ok(Value::Null),
         };
         let view = view.map_err(|error| Error::Internal(error.to_string()))?;
+        let (delegations, waiting) = match &agent {
+            Some(agent) => (
+                active(cx, Whose::Agent(&agent.id)).await?,
+                cx.delegations.asked_by(&agent.id, cx.now).await?,
+            ),
+            None => (
+                active(cx, Whose::Subject(entity)).await?,
+                cx.delegations.waiting_for(entity, cx.now).await?,
+            ),
+        };
+        let asked = match &agent {
+            Some(_) => Vec::new(),
+            None => cx.consents.waiting_for(entity, cx.now).await?,
+        };
         Ok(SelfView {
             kind: if agent.is_some() { "agent" } else { "human" },
             entity_id: entity.to_string(),
@@ -61,7 +94,49 @@ impl Endpoint<State> for ReadSelf {
                 | Value::Array(_) => Map::new(),
             },
             effective_ceiling,
+            delegations,
+            delegations_waiting: waiting
+                .iter()
+                .map(|one| {
+                    json!({
+                        "id": one.id, "agent_id": one.agent, "subject_entity_id": one.subject,
+                        "text": one.text, "expires_at": one.expires_at,
+                    })
+                })
+                .collect(),
+            consents_waiting: asked
+                .iter()
+                .map(|one| {
+                    json!({
+                        "id": one.id, "agent_id": one.agent, "subject_entity_id": one.subject,
+                        "text": one.text, "expires_at": one.expires_at,
+                    })
+                })
+                .collect(),
         }
         .into())
     }
+}
+
+/// The active ones among the first of somebody's delegations.
+async fn active(cx: &Cx, whose: Whose<'_>) -> Result<Vec<DelegationId>> {
+    let mut active = Vec::new();
+    let mut after = None;
+    for _ in 0..PAGES {
+        let ids = cx.delegations.ids(whose, after.as_ref(), PAGE).await?;
+        after = ids.last().cloned();
+        for id in ids {
+            let found = cx.delegations.get(&id).await?;
+            if found.is_some_and(|one| one.is_alive(cx.now)) {
+                active.push(id);
+            }
+            if active.len() >= MOST_SHOWN {
+                return Ok(active);
+            }
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    Ok(active)
 }

@@ -346,7 +346,7 @@ impl Given {
             };
             let delegation = Delegation {
                 id: DelegationId::mint(Timestamp::EPOCH, [number; 10]),
-                subject: text("subject")?,
+                subject: Some(text("subject")?),
                 agent: receiver
                     .as_ref()
                     .map_or(&actor.agent.id, |receiver| &receiver.agent.id)
@@ -358,10 +358,14 @@ impl Given {
                 status: DelegationStatus::Active,
                 created_at: now,
                 expires_at: now.plus(Ttl::from_secs(24 * 3600)),
+                ttl: Ttl::from_secs(24 * 3600),
                 max_ttl: None,
                 max_uses: None,
                 uses: 0,
                 consent: Some(ConsentId::mint(Timestamp::EPOCH, [number; 10])),
+                code: None,
+                text: String::new(),
+                answer: None,
             };
             chain.push(Hop {
                 delegation: Arc::new(delegation),

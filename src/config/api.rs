@@ -11,6 +11,9 @@ use crate::model::agent::MAX_DELEGATION_DEPTH;
 use crate::model::time::Ttl;
 use crate::state::{Cx, State};
 
+/// The longest that any mount may let a delegation last.
+const LONGEST_DELEGATION: Ttl = Ttl::from_secs(3650 * 24 * 3600);
+
 /// The settings of the mount, as they are read.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ConfigView {
@@ -21,6 +24,9 @@ pub struct ConfigView {
     denial_detail: DenialDetail,
     baseline_rule: BaselineRule,
     signing_key: String,
+    max_delegation_ttl: Ttl,
+    consent_timeout: Ttl,
+    consent_cooldown: Ttl,
 }
 
 impl From<&Config> for ConfigView {
@@ -37,6 +43,9 @@ impl From<&Config> for ConfigView {
                 .clone()
                 .map(String::from)
                 .unwrap_or_default(),
+            max_delegation_ttl: config.max_delegation_ttl,
+            consent_timeout: config.consent_timeout,
+            consent_cooldown: config.consent_cooldown,
         }
     }
 }
@@ -83,6 +92,16 @@ pub struct WriteConfig {
     baseline_rule: Option<BaselineRule>,
     /// Name of the key that signs where a target names none. Empty: `default`.
     signing_key: Option<String>,
+    /// Longest time that a delegation may last; at most 10 years. Default 90
+    /// days.
+    max_delegation_ttl: Option<Ttl>,
+    /// How long a consent to one request waits for the human's answer, after
+    /// which it is denied; and once it is given, how long it can be used. From
+    /// 10s to 1h. Default 5m.
+    consent_timeout: Option<Ttl>,
+    /// How long an agent may not ask a human again for what that human has
+    /// refused; at most 24h. Default 5m; 0: not at all.
+    consent_cooldown: Option<Ttl>,
 }
 
 impl Endpoint<State> for WriteConfig {
@@ -133,6 +152,27 @@ impl WriteConfig {
                 return Err(Error::field("max_delegation_depth", "must be from 1 to 8"));
             }
             config.max_delegation_depth = depth;
+        }
+        if let Some(most) = self.max_delegation_ttl {
+            if most.is_zero() || most > LONGEST_DELEGATION {
+                return Err(Error::field(
+                    "max_delegation_ttl",
+                    "must be between 1s and 10 years",
+                ));
+            }
+            config.max_delegation_ttl = most;
+        }
+        if let Some(wait) = self.consent_timeout {
+            if !(10..=3600).contains(&wait.as_secs()) {
+                return Err(Error::field("consent_timeout", "must be from 10s to 1h"));
+            }
+            config.consent_timeout = wait;
+        }
+        if let Some(pause) = self.consent_cooldown {
+            if pause > Ttl::from_secs(24 * 3600) {
+                return Err(Error::field("consent_cooldown", "must be at most 24h"));
+            }
+            config.consent_cooldown = pause;
         }
         config.denial_detail = self.denial_detail.unwrap_or(config.denial_detail);
         config.baseline_rule = self.baseline_rule.unwrap_or(config.baseline_rule);

@@ -61,6 +61,24 @@ pub struct Config {
     pub baseline_rule: BaselineRule,
     /// The key that signs where a target names none.
     pub signing_key: Option<KeyName>,
+    /// How long a delegation may last.
+    #[serde(default = "usual_delegation")]
+    pub max_delegation_ttl: Ttl,
+    /// How long a consent to one request waits for its answer, and then for
+    /// its use.
+    #[serde(default = "usual_wait")]
+    pub consent_timeout: Ttl,
+    /// How long an agent may not ask again for what was refused.
+    #[serde(default = "usual_wait")]
+    pub consent_cooldown: Ttl,
+}
+
+const fn usual_delegation() -> Ttl {
+    Ttl::from_secs(90 * 24 * 3600)
+}
+
+const fn usual_wait() -> Ttl {
+    Ttl::from_secs(300)
 }
 
 impl Default for Config {
@@ -73,6 +91,9 @@ impl Default for Config {
             denial_detail: DenialDetail::default(),
             baseline_rule: BaselineRule::default(),
             signing_key: None,
+            max_delegation_ttl: usual_delegation(),
+            consent_timeout: usual_wait(),
+            consent_cooldown: usual_wait(),
         }
     }
 }

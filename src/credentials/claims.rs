@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::engine::Permit;
 use crate::model::authorization::Scope;
-use crate::model::ids::{AgentId, AgentName, CredentialId, DecisionId};
+use crate::model::ids::{AgentId, AgentName, ConsentId, CredentialId, DecisionId, DelegationId};
 use crate::model::text::Label;
 
 /// The claims that a credential sets itself; a target's static claims may not
@@ -66,11 +67,42 @@ pub struct AccessToken<'a> {
     pub fixed: &'a Map<String, Value>,
 }
 
-/// An actor.
+/// An actor, with those that acted before it: the current one outermost.
 #[derive(Debug, Serialize)]
 pub struct Act<'a> {
     /// The agent.
     pub sub: &'a AgentId,
+    /// The agent that passed the authority to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub act: Option<Box<Self>>,
+}
+
+impl<'a> Act<'a> {
+    /// The actors along a permit's chain of delegations; none where the agent
+    /// acts on its own.
+    #[must_use]
+    pub fn of(permit: &'a Permit) -> Option<Self> {
+        permit.subject()?;
+        let (last, before) = permit.chain().split_last()?;
+        let before = before.iter().fold(None, |before, delegation| {
+            Some(Box::new(Self {
+                sub: &delegation.agent,
+                act: before,
+            }))
+        });
+        Some(Self {
+            sub: &last.agent,
+            act: before,
+        })
+    }
+}
+
+/// The human's yes that a permit rests on: to the request itself, or to the
+/// delegation.
+#[must_use]
+pub fn consent_of(permit: &Permit) -> Option<&ConsentId> {
+    let standing = || permit.chain().first()?.consent.as_ref();
+    permit.consent().or_else(standing)
 }
 
 /// One audience as text, several as a list (RFC 7519 4.1.3).
@@ -104,6 +136,12 @@ pub struct Cnf<'a> {
 pub struct Agentic<'a> {
     /// The decision that allowed it.
     pub decision_id: &'a DecisionId,
+    /// The delegation it was issued under.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delegation_id: Option<&'a DelegationId>,
+    /// The human's yes it rests on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consent_id: Option<&'a ConsentId>,
     /// On whose authority.
     pub mode: &'static str,
     /// The agent's label for people.

@@ -1,7 +1,7 @@
 //! From a permit to a credential: build, sign, and then check what was made,
 //! with the code that any verifier would use.
 
-use crate::credentials::claims::{AccessToken, Act, Agentic, Aud, Cnf};
+use crate::credentials::claims::{AccessToken, Act, Agentic, Aud, Cnf, consent_of};
 use crate::engine::Permit;
 use crate::framework::error::{Error, Result};
 use crate::jose::claims::{Claims, Expectations, TypPolicy};
@@ -42,7 +42,7 @@ pub fn access_token(
     let claims = AccessToken {
         iss: issuer,
         sub: subject_of(permit),
-        act: permit.subject().map(|_| Act { sub: &agent.id }),
+        act: Act::of(permit),
         aud: Aud::from(permit.target().audience.as_slice()),
         client_id: &agent.id,
         iat: issued,
@@ -54,6 +54,8 @@ pub fn access_token(
         txn,
         agentic: Agentic {
             decision_id: decision,
+            delegation_id: permit.chain().last().map(|held| &held.id),
+            consent_id: consent_of(permit),
             mode: permit.mode().as_str(),
             agent: &agent.name,
             epoch: agent.epoch,
@@ -109,7 +111,15 @@ fn check(credential: &Credential, permit: &Permit, issuer: &str, signer: &Signer
     let claims =
         Claims::check(verified, &expectations).map_err(|error| broken(error.to_string()))?;
     let subject = subject_of(permit);
+    let actor = claims.actor.as_ref().map(|actor| {
+        let current = actor.current().subject.as_str();
+        (current, actor.depth())
+    });
+    let expected = permit
+        .subject()
+        .map(|_| (permit.agent().id.as_str(), permit.chain().len()));
     if claims.subject.as_deref() != Some(subject)
+        || actor != expected
         || claims.jkt.as_deref() != permit.key_thumbprint()
     {
         return Err(broken("it speaks of somebody else".to_owned()));

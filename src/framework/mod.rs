@@ -5,10 +5,12 @@
 
 pub mod backend;
 pub mod coerce;
+pub mod due;
 pub mod endpoint;
 pub mod error;
 pub mod field;
 pub mod help;
+pub mod locks;
 pub mod memory;
 pub mod openapi;
 pub mod record;

@@ -214,6 +214,7 @@ reasons! {
     ConsentDenied, "consent.denied", "The subject refused this request.";
     ConsentUsed, "consent.used", "The presented consent was used already: retry without it to ask anew.";
     ConsentExpired, "consent.expired", "The presented consent has expired: retry without it to ask anew.";
+    ConsentCoolingDown, "consent.cooling_down", "The subject has just refused this action at this target: wait before asking again.";
     LimitsNoTime, "limits.no_time", "No lifetime is left under the limits that apply: ask for more than zero, or extend what expires.";
     LimitsNoUses, "limits.no_uses", "No use is left under the limits that apply: ask for at least one.";
     LimitsUsesUncounted, "limits.uses_uncounted", "A limit on uses applies, and the uses of this credential cannot be counted: drop `max_uses` from the policy, or use a target whose credentials can be counted.";

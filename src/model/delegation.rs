@@ -59,11 +59,13 @@ pub enum Delegator {
 pub struct Delegation {
     /// Its identity.
     pub id: DelegationId,
-    /// The human whose authority it passes on; the same along a chain.
-    pub subject: EntityId,
+    /// The human whose authority it passes on; the same along a chain. None
+    /// while a request that names nobody waits for somebody.
+    pub subject: Option<EntityId>,
     /// The agent that receives it.
     pub agent: AgentId,
-    /// The agent's epoch when it was granted: a later one voids it.
+    /// The agent's epoch when it was asked for or granted: a later one voids
+    /// it.
     pub agent_epoch: u64,
     /// Who passes it on.
     pub delegator: Delegator,
@@ -75,8 +77,11 @@ pub struct Delegation {
     pub status: DelegationStatus,
     /// When it was asked for or granted.
     pub created_at: Timestamp,
-    /// When it ends.
+    /// When it ends; while it is pending, when the request lapses.
     pub expires_at: Timestamp,
+    /// How long it is to last from the subject's yes.
+    #[serde(default)]
+    pub ttl: Ttl,
     /// The longest lifetime of a credential under it.
     pub max_ttl: Option<Ttl>,
     /// How many credentials may be issued under it.
@@ -85,6 +90,27 @@ pub struct Delegation {
     pub uses: u32,
     /// The record of the subject's yes.
     pub consent: Option<ConsentId>,
+    /// What the code of a request that names nobody hashes to.
+    #[serde(default)]
+    pub code: Option<String>,
+    /// What the subject is shown.
+    #[serde(default)]
+    pub text: String,
+    /// The last answer to it: a yes, a no, or its revocation.
+    #[serde(default)]
+    pub answer: Option<Answer>,
+}
+
+/// Who answered a request, or ended what was granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answer {
+    /// When.
+    pub at: Timestamp,
+    /// An entity id, or the caller's display name.
+    pub by: String,
+    /// Why, as they said.
+    pub reason: Description,
 }
 
 impl Delegation {
@@ -103,9 +129,23 @@ impl Delegation {
         self.max_uses.map(|most| most.saturating_sub(self.uses))
     }
 
-    /// Whether its time has passed.
+    /// Whether its time has passed; for a pending one, the time to answer.
     #[must_use]
     pub fn is_expired(&self, now: Timestamp) -> bool {
         self.expires_at <= now
+    }
+
+    /// Whether it waits for an answer that may still be given.
+    #[must_use]
+    pub fn is_waiting(&self, now: Timestamp) -> bool {
+        self.status == DelegationStatus::Pending && !self.is_expired(now)
+    }
+
+    /// Whether it carries authority now, as far as it says itself.
+    #[must_use]
+    pub fn is_alive(&self, now: Timestamp) -> bool {
+        self.status == DelegationStatus::Active
+            && !self.is_expired(now)
+            && self.uses_left() != Some(0)
     }
 }

@@ -12,10 +12,12 @@
 
 mod architecture;
 mod budget;
+mod delegations;
 mod faults;
 mod findings;
 mod golden;
 mod issuing;
+mod people;
 mod records;
 mod registry;
 mod surface;

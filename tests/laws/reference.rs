@@ -9,7 +9,7 @@ use vault_plugin_agentic::model::decision::{Layer, Outcome};
 use vault_plugin_agentic::model::delegation::DelegationStatus;
 use vault_plugin_agentic::model::target::Consent;
 
-use crate::world::{Cond, Policies, RuleSpec, World};
+use crate::world::{Cond, HopSpec, Policies, RuleSpec, World};
 
 pub(crate) struct Expected {
     pub(crate) outcome: Outcome,
@@ -96,7 +96,9 @@ pub(crate) fn decide(world: &World) -> Expected {
     let mut uses: Vec<u32> = obliging.iter().filter_map(|rule| rule.max_uses).collect();
     if on_behalf {
         ttls.extend(world.hops.iter().map(|hop| hop.ttl));
-        uses.extend(world.hops.iter().filter_map(|hop| hop.uses_left));
+        // A credential under a limit on uses is one use.
+        let one = |hop: &HopSpec| hop.uses_left.map(|left| left.min(1));
+        uses.extend(world.hops.iter().filter_map(one));
     }
     let ttl = ttls.into_iter().min().unwrap();
     let uses = uses.into_iter().min();

@@ -206,10 +206,10 @@ fn each_broken_fact_is_refused_for_its_own_reason() {
             request.delegation = Some(DelegationId::mint(Timestamp::EPOCH, [9; 10]));
         }),
         ("delegation.broken", |_, facts| {
-            on_hop(facts, 0, |delegation| delegation.subject = other())
+            on_hop(facts, 0, |delegation| delegation.subject = Some(other()))
         }),
         ("delegation.broken", |_, facts| {
-            on_hop(facts, 1, |delegation| delegation.subject = other())
+            on_hop(facts, 1, |delegation| delegation.subject = Some(other()))
         }),
         ("delegation.broken", |_, facts| {
             let own = facts.chain[1].delegation.agent.clone();

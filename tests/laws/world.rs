@@ -497,7 +497,7 @@ fn chain(world: &World, acting: &Agent, now: Timestamp) -> Vec<Hop> {
         });
         let delegation = Delegation {
             id: DelegationId::mint(Timestamp::EPOCH, [number; 10]),
-            subject: "alice".parse().unwrap(),
+            subject: Some("alice".parse().unwrap()),
             agent: relay
                 .as_ref()
                 .map_or(&acting.id, |relay| &relay.agent.id)
@@ -514,10 +514,14 @@ fn chain(world: &World, acting: &Agent, now: Timestamp) -> Vec<Hop> {
             status: spec.status,
             created_at: now,
             expires_at: now.plus(Ttl::from_secs(spec.ttl)),
+            ttl: Ttl::from_secs(spec.ttl),
             max_ttl: None,
             max_uses: spec.uses_left.map(|left| left + 2),
             uses: 2,
             consent: Some(ConsentId::mint(Timestamp::EPOCH, [number; 10])),
+            code: None,
+            text: String::new(),
+            answer: None,
         };
         chain.push(Hop {
             delegation: Arc::new(delegation),

@@ -1,7 +1,7 @@
 //! Layer 5: an unbroken chain of delegations leads from the subject to the
 //! agent, and every link of it holds now.
 
-use super::{Case, agent};
+use super::{Case, agent, details};
 use crate::engine::facts::{Actor, Hop};
 use crate::engine::ruling::{self, Ruling, Terms};
 use crate::engine::verdict::{Finding, Verdict};
@@ -50,7 +50,7 @@ fn judge_hop(case: &Case<'_>, index: usize, terms: &mut Terms) -> Verdict {
         .max_ttl
         .into_iter()
         .for_each(|most| terms.cap_ttl(most));
-    terms.cap_uses(delegation.uses_left());
+    cap_uses(case, delegation, terms);
 
     let previous = index
         .checked_sub(1)
@@ -66,7 +66,6 @@ fn judge_hop(case: &Case<'_>, index: usize, terms: &mut Terms) -> Verdict {
     let Some(actor) = actor else {
         return denies(Reason::DelegationAgent);
     };
-    let request = case.request;
     let problem = if actor.agent.id != delegation.agent {
         Some(Reason::DelegationBroken)
     } else if let Some(reason) = inactive(delegation, now) {
@@ -75,10 +74,7 @@ fn judge_hop(case: &Case<'_>, index: usize, terms: &mut Terms) -> Verdict {
         Some(Reason::DelegationVoid)
     } else if depth > depth_limit(case, actor) {
         Some(Reason::DelegationTooDeep)
-    } else if !delegation
-        .scope
-        .covers_request(&request.target, &request.action, &request.resource)
-    {
+    } else if !details::covers(&delegation.scope, case) {
         Some(Reason::DelegationScope)
     } else if !is_last && agent::inability(actor, case.mode, now).is_some() {
         Some(Reason::DelegationAgent)
@@ -90,6 +86,15 @@ fn judge_hop(case: &Case<'_>, index: usize, terms: &mut Terms) -> Verdict {
         verdict
     } else {
         under_ceiling(case, actor, depth, verdict, terms)
+    }
+}
+
+/// Under a delegation whose uses are limited, a credential is one use. Where the
+/// uses of credentials are counted, it is good for one; a JWT is good for its
+/// short life. How many are issued is counted in either case.
+fn cap_uses(case: &Case<'_>, delegation: &Delegation, terms: &mut Terms) {
+    if case.facts.bounds.counts_uses {
+        terms.cap_uses(delegation.uses_left().map(|left| left.min(1)));
     }
 }
 
@@ -106,7 +111,7 @@ fn fits(case: &Case<'_>, hop: &Hop, previous: Option<&Hop>) -> bool {
     };
     let of_subject = case
         .subject()
-        .is_some_and(|subject| subject.id == delegation.subject);
+        .is_some_and(|subject| delegation.subject.as_ref() == Some(&subject.id));
     let same_agent = case
         .chain()
         .iter()

@@ -26,7 +26,8 @@ pub(super) fn judge(case: &Case<'_>, _: &mut Terms) -> Verdict {
     Verdict::new(Layer::Details, finding)
 }
 
-fn covers(scope: &Scope, case: &Case<'_>) -> bool {
+/// Whether a scope stands for the request.
+pub(super) fn covers(scope: &Scope, case: &Case<'_>) -> bool {
     let request = case.request;
     let as_asked = scope.covers_request(&request.target, &request.action, &request.resource);
     match &case.facts.target {

@@ -1,0 +1,95 @@
+//! The chain of delegations that a request rests on, with the agents along it.
+
+use std::sync::Arc;
+
+use crate::delegations::answer::MOST_BETWEEN_TWO;
+use crate::delegations::store::Whose;
+use crate::engine::facts::{Actor, Hop};
+use crate::framework::error::Result;
+use crate::model::agent::Agent;
+use crate::model::decision::AccessRequest;
+use crate::model::delegation::Delegation;
+use crate::model::ids::EntityId;
+use crate::policies::store::Library;
+use crate::state::Cx;
+
+/// The links from the subject's own to the agent's: of the delegation that the
+/// request names, or of one that covers it. Empty if there is none that the
+/// agent received: one of another agent is as good as none.
+///
+/// # Errors
+/// If storage or host cannot say.
+pub async fn of_request(
+    cx: &Cx,
+    request: &AccessRequest,
+    actor: Option<&Actor>,
+    library: &Library,
+) -> Result<Vec<Hop>> {
+    let Some(actor) = actor else {
+        return Ok(Vec::new());
+    };
+    let found = match (&request.delegation, &request.subject) {
+        (Some(id), _) => cx.delegations.get(id).await?,
+        (None, Some(subject)) => covering(cx, request, subject, &actor.agent).await?,
+        (None, None) => None,
+    };
+    let Some(last) = found.filter(|last| last.agent == actor.agent.id) else {
+        return Ok(Vec::new());
+    };
+    let mut hops = Vec::new();
+    for delegation in cx.delegations.chain(&last.id).await? {
+        let agent = if delegation.agent == actor.agent.id {
+            Some(actor.clone())
+        } else {
+            relay(cx, &delegation, library).await?
+        };
+        hops.push(Hop { delegation, agent });
+    }
+    Ok(hops)
+}
+
+/// The agent at a link that is not the last; `None` if it is not registered
+/// any more.
+async fn relay(cx: &Cx, delegation: &Delegation, library: &Library) -> Result<Option<Actor>> {
+    let Some(agent) = cx.agents.get(&delegation.agent).await? else {
+        return Ok(None);
+    };
+    let entity = cx.system.entity(&agent.entity_id).await?;
+    Ok(Some(Actor {
+        ceiling: library.ceiling(&agent),
+        disabled: entity.is_none_or(|entity| entity.disabled),
+        agent,
+    }))
+}
+
+/// Of the delegations that an agent has of a subject, the one that covers a
+/// request and lasts longest; of equals, that with the least id.
+async fn covering(
+    cx: &Cx,
+    request: &AccessRequest,
+    subject: &EntityId,
+    agent: &Agent,
+) -> Result<Option<Arc<Delegation>>> {
+    let whose = Whose::Pair(subject, &agent.id);
+    let mut best: Option<Arc<Delegation>> = None;
+    for id in cx.delegations.ids(whose, None, MOST_BETWEEN_TWO).await? {
+        let Some(one) = cx.delegations.get(&id).await? else {
+            continue;
+        };
+        let fits = one.is_alive(cx.now)
+            && one.agent_epoch == agent.epoch
+            && one.subject.as_ref() == Some(subject)
+            && one
+                .scope
+                .covers_request(&request.target, &request.action, &request.resource);
+        // Ids come in order, so that of equals the first stays.
+        if fits
+            && best
+                .as_ref()
+                .is_none_or(|best| one.expires_at > best.expires_at)
+        {
+            best = Some(one);
+        }
+    }
+    Ok(best)
+}

@@ -1,0 +1,259 @@
+//! What callers ask for, checked; and less than what was asked for.
+
+use serde_json::{Map, Value};
+
+use crate::config::store::Config;
+use crate::consents::words::Wanted;
+use crate::framework::error::{Error, Result};
+use crate::model::agent::{Agent, Mode, Status};
+use crate::model::authorization::Scope;
+use crate::model::delegation::Delegation;
+use crate::model::ids::EntityId;
+use crate::model::text::Description;
+use crate::model::time::Ttl;
+use crate::state::Cx;
+
+use std::sync::Arc;
+
+/// How long a delegation lasts where nobody says.
+pub const DEFAULT_LIFE: Ttl = Ttl::from_secs(24 * 3600);
+
+/// The terms of a delegation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What it is for.
+    pub scope: Scope,
+    /// Why.
+    pub purpose: Description,
+    /// How long it lasts.
+    pub ttl: Ttl,
+    /// The longest lifetime of a credential under it.
+    pub max_ttl: Option<Ttl>,
+    /// How many credentials may be issued under it.
+    pub max_uses: Option<u32>,
+}
+
+/// What callers can say of the terms. Zero stands for "not limited" where a
+/// limit can be left out, as in what is read back.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// What it is for, as authorization details.
+    pub scope: Option<Vec<Map<String, Value>>>,
+    /// Why.
+    pub purpose: Option<Description>,
+    /// How long it lasts.
+    pub ttl: Option<Ttl>,
+    /// The longest lifetime of a credential under it.
+    pub max_ttl: Option<Ttl>,
+    /// How many credentials may be issued under it.
+    pub max_uses: Option<u32>,
+}
+
+impl Terms {
+    /// The terms that a delegation has, or is to have.
+    #[must_use]
+    pub fn of(delegation: &Delegation) -> Self {
+        Self {
+            scope: delegation.scope.clone(),
+            purpose: delegation.purpose.clone(),
+            ttl: delegation.ttl,
+            max_ttl: delegation.max_ttl,
+            max_uses: delegation.max_uses,
+        }
+    }
+
+    /// The same in the words of [`crate::consents::words`].
+    #[must_use]
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            scope: &self.scope,
+            purpose: self.purpose.as_str(),
+            ttl: self.ttl,
+            max_ttl: self.max_ttl,
+            max_uses: self.max_uses,
+        }
+    }
+
+    /// The terms of something new.
+    ///
+    /// # Errors
+    /// What is missing or wrong, by field.
+    pub fn new(given: Given, config: &Config) -> Result<Self> {
+        let Some(scope) = given.scope else {
+            return Err(Error::Invalid(
+                "missing required field \"scope\": say what for, as authorization details"
+                    .to_owned(),
+            ));
+        };
+        let ttl = given
+            .ttl
+            .unwrap_or_else(|| DEFAULT_LIFE.min(config.max_delegation_ttl));
+        if ttl.is_zero() || ttl > config.max_delegation_ttl {
+            return Err(Error::field(
+                "ttl",
+                format_args!(
+                    "must be at least 1s and at most the mount's `max_delegation_ttl`, {}",
+                    config.max_delegation_ttl
+                ),
+            ));
+        }
+        Ok(Self {
+            scope: read_scope(scope)?,
+            purpose: given.purpose.unwrap_or_default(),
+            ttl,
+            max_ttl: given.max_ttl.filter(|ttl| !ttl.is_zero()),
+            max_uses: given.max_uses.filter(|uses| *uses > 0),
+        })
+    }
+
+    /// These terms, or less of them: what is not given stays as it is.
+    ///
+    /// # Errors
+    /// What is wider, by field.
+    pub fn narrowed(&self, given: Given) -> Result<Self> {
+        let wider = |field: &str, than: String| {
+            Err(Error::field(
+                field,
+                format_args!("is more than was asked for, which is {than}; approve that or less"),
+            ))
+        };
+        let mut terms = self.clone();
+        if let Some(scope) = given.scope {
+            terms.scope = read_scope(scope)?;
+            check_covers(&self.scope, &terms.scope, "what was asked for")?;
+        }
+        if let Some(ttl) = given.ttl {
+            if ttl.is_zero() {
+                return Err(Error::field("ttl", "must be at least 1s"));
+            }
+            if ttl > self.ttl {
+                return wider("ttl", self.ttl.to_string());
+            }
+            terms.ttl = ttl;
+        }
+        if let Some(most) = given.max_ttl {
+            let most = Some(most).filter(|ttl| !ttl.is_zero());
+            if !is_no_more(most, self.max_ttl) {
+                return wider("max_ttl", self.max_ttl.unwrap_or_default().to_string());
+            }
+            terms.max_ttl = most;
+        }
+        if let Some(most) = given.max_uses {
+            let most = Some(most).filter(|uses| *uses > 0);
+            if !is_no_more(most, self.max_uses) {
+                return wider("max_uses", self.max_uses.unwrap_or_default().to_string());
+            }
+            terms.max_uses = most;
+        }
+        Ok(terms)
+    }
+}
+
+/// Whether a limit is no more than another; none is no limit.
+fn is_no_more<T: PartialOrd>(limit: Option<T>, other: Option<T>) -> bool {
+    match (limit, other) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(limit), Some(other)) => limit <= other,
+    }
+}
+
+/// The smaller of two limits; none is no limit.
+#[must_use]
+pub fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+/// Reads a scope that is to be passed on: it stands for something.
+///
+/// # Errors
+/// `invalid_authorization_details`, with what is wrong (RFC 9396 5).
+pub fn read_scope(details: Vec<Map<String, Value>>) -> Result<Scope> {
+    let details = Value::Array(details.into_iter().map(Value::Object).collect());
+    let scope = Scope::from_json(&details).map_err(|problem| Error::field("scope", problem))?;
+    if scope.is_empty() {
+        return Err(Error::field(
+            "scope",
+            "must hold at least one authorization detail; none stands for nothing",
+        ));
+    }
+    Ok(scope)
+}
+
+/// Checks that one scope holds all of another, and names what is wider.
+///
+/// # Errors
+/// The first part that is.
+pub fn check_covers(outer: &Scope, inner: &Scope, what: &str) -> Result<()> {
+    for detail in inner.details() {
+        let covered = Scope::new(vec![detail.clone()]).is_ok_and(|one| outer.covers(&one));
+        if !covered {
+            let part = serde_json::to_string(detail).unwrap_or_default();
+            return Err(Error::field(
+                "scope",
+                format_args!("{part} is wider than {what}; leave it out or narrow it"),
+            ));
+        }
+    }
+    // What every part is covered in, the whole is.
+    Ok(())
+}
+
+/// The caller as a human who may agree to something: an identity of its own
+/// that is no agent. Consent comes from nobody else, whatever the ACL says.
+///
+/// # Errors
+/// [`Error::Denied`], with why.
+pub async fn human(cx: &Cx) -> Result<EntityId> {
+    let Some(entity) = &cx.caller.entity_id else {
+        return Err(Error::Denied(
+            "your token has no identity entity, and only a human's own identity can consent; log in through an auth method".to_owned(),
+        ));
+    };
+    if let Some(agent) = cx.agents.by_entity(entity).await? {
+        return Err(Error::Denied(format!(
+            "`{}` is a registered agent, and agents cannot consent",
+            agent.name
+        )));
+    }
+    Ok(entity.clone())
+}
+
+/// The caller as an agent that may act for humans.
+///
+/// # Errors
+/// [`Error::Denied`], with why.
+pub async fn acting_agent(cx: &Cx) -> Result<Arc<Agent>> {
+    let agent = match &cx.caller.entity_id {
+        Some(entity) => cx.agents.by_entity(entity).await?,
+        None => None,
+    };
+    let Some(agent) = agent else {
+        return Err(Error::Denied(
+            "only a registered agent can do this: your token's entity is none".to_owned(),
+        ));
+    };
+    match unable(&agent, cx) {
+        Some(problem) => Err(Error::Denied(problem)),
+        None => Ok(agent),
+    }
+}
+
+/// Why authority cannot be passed to an agent now.
+#[must_use]
+pub fn unable(agent: &Agent, cx: &Cx) -> Option<String> {
+    let name = &agent.name;
+    match agent.status(cx.now) {
+        Status::Suspended => Some(format!("the agent `{name}` is suspended")),
+        Status::Expired => Some(format!(
+            "the registration of the agent `{name}` has expired"
+        )),
+        Status::Active if !agent.delegation_modes.contains(&Mode::OnBehalfOf) => Some(format!(
+            "the agent `{name}` may not act for humans: its `delegation_modes` lack `on_behalf_of`"
+        )),
+        Status::Active => None,
+    }
+}

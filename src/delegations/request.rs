@@ -1,0 +1,140 @@
+//! What agents ask for: bounded, so that they cannot tire a human.
+
+use std::sync::Arc;
+
+use crate::consents::{binding, words};
+use crate::delegations::answer::check_room;
+use crate::delegations::code;
+use crate::delegations::input::Terms;
+use crate::framework::error::{Error, Result};
+use crate::model::agent::Agent;
+use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
+use crate::model::ids::{DelegationId, EntityId};
+use crate::model::secret::Secret;
+use crate::model::time::Ttl;
+use crate::state::Cx;
+
+/// How long a request waits for the human whom it names.
+const LIFE: Ttl = Ttl::from_secs(24 * 3600);
+/// The most requests of one agent that wait at a time.
+const MOST_OF_AGENT: usize = 64;
+/// The most requests that wait for one subject.
+const MOST_OF_SUBJECT: usize = 32;
+/// The most requests of one agent that wait for one subject.
+const MOST_BETWEEN: usize = 8;
+
+/// Asks a human who is named.
+///
+/// # Errors
+/// If the human does not exist, refused lately, or is asked too much.
+pub async fn of(
+    cx: &Cx,
+    agent: &Agent,
+    terms: Terms,
+    subject: EntityId,
+) -> Result<Arc<Delegation>> {
+    check_subject(cx, &subject).await?;
+    let parties = [agent.id.as_str(), subject.as_str()];
+    let _counted = cx.delegations.hold_parties(&parties).await;
+    let waiting = cx.delegations.waiting_for(&subject, cx.now).await?;
+    let ours = || waiting.iter().filter(|one| one.agent == agent.id);
+    let same = ours().find(|one| Terms::of(one) == terms && one.agent_epoch == agent.epoch);
+    if let Some(same) = same {
+        return Ok(Arc::clone(same));
+    }
+    let refusal = binding::of_refused_delegation(&agent.id, &subject);
+    if let Some(until) = cx.consents.refused_until(&refusal, cx.now).await? {
+        return Err(Error::Limited(format!(
+            "this human has just refused you; ask again after {until}"
+        )));
+    }
+    if ours().count() >= MOST_BETWEEN || waiting.len() >= MOST_OF_SUBJECT {
+        return Err(Error::Limited(
+            "too many requests wait for this human; wait for an answer, or withdraw one".to_owned(),
+        ));
+    }
+    check_agent(cx, agent).await?;
+    check_room(cx, &subject, &agent.id).await?;
+    let new = Delegation {
+        subject: Some(subject),
+        expires_at: cx.now.plus(LIFE),
+        ..blank(cx, agent, terms)?
+    };
+    cx.delegations.file(new, Vec::new()).await
+}
+
+/// Asks whoever has the code, which is returned.
+///
+/// # Errors
+/// If too many requests of the agent wait.
+pub async fn of_anybody(
+    cx: &Cx,
+    agent: &Agent,
+    terms: Terms,
+) -> Result<(Arc<Delegation>, Secret<String>)> {
+    let _counted = cx.delegations.hold_parties(&[agent.id.as_str()]).await;
+    check_agent(cx, agent).await?;
+    let code = code::make(cx)?;
+    if cx.delegations.by_code(&code.hash).await?.is_some() {
+        return Err(Error::Conflict(
+            "the code that was drawn is in use; ask again".to_owned(),
+        ));
+    }
+    let new = Delegation {
+        code: Some(code.hash),
+        expires_at: cx.now.plus(code::LIFE),
+        ..blank(cx, agent, terms)?
+    };
+    let filed = cx.delegations.file(new, Vec::new()).await?;
+    Ok((filed, code.shown))
+}
+
+fn blank(cx: &Cx, agent: &Agent, terms: Terms) -> Result<Delegation> {
+    Ok(Delegation {
+        id: DelegationId::mint(cx.now, cx.random()?),
+        subject: None,
+        agent: agent.id.clone(),
+        agent_epoch: agent.epoch,
+        delegator: Delegator::Subject,
+        text: words::requested(agent, &terms.wanted()),
+        scope: terms.scope,
+        purpose: terms.purpose,
+        status: DelegationStatus::Pending,
+        created_at: cx.now,
+        expires_at: cx.now,
+        ttl: terms.ttl,
+        max_ttl: terms.max_ttl,
+        max_uses: terms.max_uses,
+        uses: 0,
+        consent: None,
+        code: None,
+        answer: None,
+    })
+}
+
+async fn check_agent(cx: &Cx, agent: &Agent) -> Result<()> {
+    let asked = cx.delegations.asked_by(&agent.id, cx.now).await?;
+    if asked.len() >= MOST_OF_AGENT {
+        return Err(Error::Limited(format!(
+            "{MOST_OF_AGENT} of your requests wait already; wait for an answer, or withdraw one"
+        )));
+    }
+    Ok(())
+}
+
+/// A subject is a human whom the host knows.
+async fn check_subject(cx: &Cx, subject: &EntityId) -> Result<()> {
+    let wrong = |problem: &str| Err(Error::field("subject_entity_id", problem));
+    match cx.system.entity(subject).await? {
+        Some(entity) if entity.id == subject.as_str() && !entity.disabled => {}
+        Some(_) | None => {
+            return wrong(
+                "names no identity entity that could answer; leave it out to get a code that any human can enter",
+            );
+        }
+    }
+    if cx.agents.by_entity(subject).await?.is_some() {
+        return wrong("is an agent, and only a human can be a subject");
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What has ended is removed, some time after its end.
+
+use crate::consents::binding;
+use crate::framework::due::Entry;
+use crate::framework::error::{Error, Result};
+use crate::framework::storage::Write;
+use crate::model::delegation::Delegation;
+use crate::model::ids::{ConsentId, DelegationId};
+use crate::state::Cx;
+
+/// The most that one call removes of each kind. What is left is first the next
+/// time.
+const MOST: u32 = 256;
+
+/// Removes delegations and consents that are due. One that cannot be read is
+/// left for a release that can.
+///
+/// # Errors
+/// If storage fails. What was removed until then is removed.
+pub async fn tidy(cx: &Cx) -> Result<()> {
+    cx.guesses.forget_idle(cx.now);
+    if cx.is_standby() {
+        return Ok(());
+    }
+    for entry in cx.delegations.ripe(cx.now, MOST).await? {
+        readable(delegation(cx, &entry).await)?;
+    }
+    for entry in cx.consents.ripe(cx.now, MOST).await? {
+        readable(consent(cx, &entry).await)?;
+    }
+    Ok(())
+}
+
+fn readable(done: Result<()>) -> Result<()> {
+    match done {
+        Err(Error::Internal(problem)) => {
+            tracing::warn!(problem, "what has ended could not be removed");
+            Ok(())
+        }
+        done => done,
+    }
+}
+
+async fn delegation(cx: &Cx, entry: &Entry) -> Result<()> {
+    let found = match entry.name.parse::<DelegationId>() {
+        Ok(id) => cx.delegations.get(&id).await?,
+        Err(_) => None,
+    };
+    let with = match found {
+        Some(delegation) => belongings(cx, &delegation).await?,
+        None => Vec::new(),
+    };
+    cx.delegations.tidy(entry, cx.now, with).await.map(drop)
+}
+
+async fn consent(cx: &Cx, entry: &Entry) -> Result<()> {
+    let refusal = match entry.name.parse::<ConsentId>() {
+        Ok(id) => cx.consents.get(&id).await?.and_then(|consent| {
+            let asked = consent.request()?;
+            Some(binding::of_refusal(
+                &consent.agent,
+                &consent.subject,
+                asked.target.as_str(),
+                asked.action.as_str(),
+            ))
+        }),
+        Err(_) => None,
+    };
+    cx.consents.tidy(entry, cx.now, refusal).await.map(drop)
+}
+
+/// What goes with a delegation: the consent to it, and the memory of a refusal
+/// whose time has passed.
+async fn belongings(cx: &Cx, delegation: &Delegation) -> Result<Vec<Write>> {
+    let mut writes = Vec::new();
+    if delegation.parent().is_none()
+        && let Some(consent) = &delegation.consent
+    {
+        writes.extend(cx.consents.removal(consent));
+    }
+    if let Some(subject) = &delegation.subject {
+        let refusal = binding::of_refused_delegation(&delegation.agent, subject);
+        if cx.consents.refused_until(&refusal, cx.now).await?.is_none() {
+            writes.push(cx.consents.allowing(&refusal));
+        }
+    }
+    Ok(writes)
+}
