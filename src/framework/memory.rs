@@ -182,6 +182,23 @@ impl Storage for MemoryStorage {
         }
         Ok(())
     }
+
+    async fn replace(&self, key: &str, seen: &[u8], value: Vec<u8>) -> Result<()> {
+        // As a host answers: others get their turn before and after.
+        tokio::task::yield_now().await;
+        let transactional = self.transactional.load(Ordering::SeqCst);
+        if transactional && self.lock().get(key).is_none_or(|found| found != seen) {
+            return Err(Error::Conflict("it has changed meanwhile".to_owned()));
+        }
+        let write = Write::Put {
+            key: key.to_owned(),
+            value,
+            seal_wrap: false,
+        };
+        let done = self.commit(vec![write]).await;
+        tokio::task::yield_now().await;
+        done
+    }
 }
 
 /// A system view that knows what it is told.

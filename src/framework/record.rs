@@ -103,13 +103,7 @@ impl<R: Record> Collection<R> {
     /// # Errors
     /// [`Error::Internal`] if it cannot be serialized.
     pub fn put(&self, name: &str, noun: &R::Noun) -> Result<Write> {
-        let value = serde_json::to_vec(&R::newest(noun))
-            .map_err(|error| Error::Internal(error.to_string()))?;
-        Ok(Write::Put {
-            key: key::<R>(name),
-            value,
-            seal_wrap: R::SEAL_WRAP,
-        })
+        put::<R>(name, noun)
     }
 
     /// The change that removes a record.
@@ -167,6 +161,12 @@ impl<R: Record> Collection<R> {
         }
     }
 
+    /// A number that grows with every change, before it and after.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Drops what is cached under `name`: it has changed, or may have.
     pub fn forget(&self, name: &str) {
         let _ = self.begin(name);
@@ -210,7 +210,23 @@ fn keep<N>(cache: &mut HashMap<String, Cached<N>>, name: &str, noun: &Arc<N>) {
     cache.insert(name.to_owned(), cached);
 }
 
-fn key<R: Record>(name: &str) -> String {
+/// The change that stores a noun which no collection caches.
+///
+/// # Errors
+/// [`Error::Internal`] if it cannot be serialized.
+pub fn put<R: Record>(name: &str, noun: &R::Noun) -> Result<Write> {
+    let value =
+        serde_json::to_vec(&R::newest(noun)).map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Write::Put {
+        key: key::<R>(name),
+        value,
+        seal_wrap: R::SEAL_WRAP,
+    })
+}
+
+/// The storage key of a record.
+#[must_use]
+pub fn key<R: Record>(name: &str) -> String {
     [R::PREFIX, name].concat()
 }
 

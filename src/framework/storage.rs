@@ -49,4 +49,14 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// none, makes them one by one in the order given, and stops at the first
     /// failure. So callers order them: what restricts first, what grants last.
     async fn commit(&self, writes: Vec<Write>) -> Result<()>;
+
+    /// Stores `value` under `key`, provided that what is there still is `seen`.
+    /// Where the host has transactions, one makes sure of that, also against
+    /// another node that believes itself active. Where it has none, the caller
+    /// does: it holds a lock since it read what it saw, and the host lets one
+    /// node write.
+    ///
+    /// Fails with [`Error::Conflict`](crate::framework::error::Error::Conflict)
+    /// where something else is there, and nothing was stored.
+    async fn replace(&self, key: &str, seen: &[u8], value: Vec<u8>) -> Result<()>;
 }

@@ -116,9 +116,27 @@ impl Storage for HostStorage {
         let client = self.client.clone();
         tokio::spawn(async move {
             if together {
-                transact(client, writes).await
+                transact(client, writes, None).await
             } else {
                 write_all(&client, writes, "").await
+            }
+        })
+        .await
+        .map_err(|error| Error::Internal(format!("a commit did not end: {error}")))?
+    }
+
+    async fn replace(&self, key: &str, seen: &[u8], value: Vec<u8>) -> Result<()> {
+        let seen = self.is_transactional().await?.then(|| seen.to_vec());
+        let client = self.client.clone();
+        let write = Write::Put {
+            key: key.to_owned(),
+            value,
+            seal_wrap: false,
+        };
+        tokio::spawn(async move {
+            match seen {
+                Some(seen) => transact(client, vec![write], Some(seen)).await,
+                None => write_all(&client, vec![write], "").await,
             }
         })
         .await
@@ -139,7 +157,14 @@ fn slice(mut keys: Vec<String>, after: &str, limit: u32) -> Vec<String> {
 /// All writes in one transaction. Its id is used by nobody else and never
 /// again: the host takes a write under an id that it does not know, or no
 /// longer, as one outside of any transaction.
-async fn transact(mut client: StorageClient<Channel>, writes: Vec<Write>) -> Result<()> {
+///
+/// With `seen`, the first write's key must hold that when the transaction is
+/// committed: the host verifies what a transaction has read.
+async fn transact(
+    mut client: StorageClient<Channel>,
+    writes: Vec<Write>,
+    seen: Option<Vec<u8>>,
+) -> Result<()> {
     let begun = client.begin_tx(pb::Empty {}).await.map_err(host_status)?;
     let begun = begun.into_inner();
     host_error(begun.err)?;
@@ -148,7 +173,11 @@ async fn transact(mut client: StorageClient<Channel>, writes: Vec<Write>) -> Res
             "the host began a transaction without an id".to_owned(),
         ));
     }
-    let done = match write_all(&client, writes, &begun.txn).await {
+    let done = match still(&client, &writes, seen, &begun.txn).await {
+        Ok(()) => write_all(&client, writes, &begun.txn).await,
+        Err(error) => Err(error),
+    };
+    let done = match done {
         Ok(()) => commit(&mut client, &begun.txn).await,
         Err(error) => Err(error),
     };
@@ -159,6 +188,30 @@ async fn transact(mut client: StorageClient<Channel>, writes: Vec<Write>) -> Res
         }
     }
     done
+}
+
+/// Whether the first write's key still holds what was seen there.
+async fn still(
+    client: &StorageClient<Channel>,
+    writes: &[Write],
+    seen: Option<Vec<u8>>,
+    txn: &str,
+) -> Result<()> {
+    let (Some(seen), Some(write)) = (seen, writes.first()) else {
+        return Ok(());
+    };
+    let args = pb::StorageGetArgs {
+        key: write.key().to_owned(),
+        txn: txn.to_owned(),
+    };
+    let reply = client.clone().get(args).await.map_err(host_status)?;
+    let reply = reply.into_inner();
+    host_error(reply.err)?;
+    if reply.entry.is_some_and(|entry| entry.value == seen) {
+        Ok(())
+    } else {
+        Err(Error::Conflict("it has changed meanwhile".to_owned()))
+    }
 }
 
 async fn commit(client: &mut StorageClient<Channel>, txn: &str) -> Result<()> {
