@@ -253,8 +253,8 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
             max_ttl: config.max_ttl,
             mount_max_ttl: cx.lease_limit().await?,
             max_delegation_depth: config.max_delegation_depth,
-            // A JWT is verified offline: nobody counts how often.
-            counts_uses: false,
+            // Who verifies a credential with limited uses redeems each.
+            counts_uses: true,
         },
         counts: Arc::clone(&cx.rates) as Arc<dyn RateCounts>,
     };

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
 
 fn serve(mount_type: Option<MountType>) -> Result<(), ServeError> {
     telemetry::start();
+    keep_memory_private();
     // One thread: the work is the host's to wait for, not the processor's.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -43,6 +44,30 @@ fn serve(mount_type: Option<MountType>) -> Result<(), ServeError> {
         mount_type,
         version,
     ))
+}
+
+/// Keeps keys and tokens out of core dumps, and out of reach of a debugger that
+/// another program of the same user attaches. Where the system refuses, there is
+/// only what it does by itself.
+fn keep_memory_private() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+        let none = Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        };
+        if let Err(error) = setrlimit(Resource::Core, none) {
+            tracing::warn!(%error, "core dumps could not be turned off");
+        }
+    }
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+            tracing::warn!(%error, "the process could not be made undumpable");
+        }
+    }
 }
 
 /// Results go to stdout, refusals to stderr.

@@ -12,7 +12,8 @@ use crate::agents::{api as agents, enterprise, own};
 use crate::baselines::api as baselines;
 use crate::config::api as config;
 use crate::consents::{api as consents, oversight as consent_oversight};
-use crate::credentials::api as credentials;
+use crate::credentials::store::HashKeyRecord;
+use crate::credentials::{api as credentials, leases, revoke_api, status_api, verify_api};
 use crate::decisions::{api as decisions, authzen};
 use crate::delegations::{
     api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
@@ -31,7 +32,7 @@ use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
 use crate::keys::{api as keys, discovery, store::KeyRecord};
 use crate::locations::api as locations;
-use crate::model::time::{Clock, SystemClock};
+use crate::model::time::{Clock, SystemClock, Timestamp};
 use crate::policies::api as policies;
 use crate::state::{Cx, State};
 use crate::targets::api as targets;
@@ -65,8 +66,11 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<keys::WriteKey>(),
         Route::of::<keys::DeleteKey>(),
         Route::of::<keys::RotateKey>(),
+        Route::of::<keys::RetireKey>(),
         Route::of::<discovery::ReadKeySet>(),
-        Route::of::<discovery::ReadDiscovery>(),
+        Route::of::<discovery::ReadDiscovery<true>>(),
+        Route::of::<discovery::ReadDiscovery<false>>(),
+        Route::of::<status_api::ReadStatusList>(),
         Route::of::<agents::ListAgents>(),
         Route::of::<agents::WriteAgent<false>>(),
         Route::of::<agents::WriteAgent<true>>(),
@@ -127,6 +131,10 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<consent_oversight::OverseeConsent>(),
         Route::of::<credentials::IssueCredential<false>>(),
         Route::of::<credentials::IssueCredential<true>>(),
+        Route::of::<verify_api::Introspect>(),
+        Route::of::<verify_api::Redeem>(),
+        Route::of::<revoke_api::RevokeCredentials>(),
+        Route::of::<revoke_api::RevokeOwn>(),
         Route::of::<decisions::Evaluate>(),
         Route::of::<authzen::AccessEvaluation>(),
         Route::of::<authzen::AccessEvaluations>(),
@@ -236,7 +244,10 @@ impl Backend for Mount {
         SpecialPaths {
             root: Vec::new(),
             unauthenticated,
-            seal_wrap_storage: vec![KeyRecord::PREFIX.to_owned()],
+            seal_wrap_storage: vec![
+                KeyRecord::PREFIX.to_owned(),
+                HashKeyRecord::PREFIX.to_owned(),
+            ],
         }
     }
 
@@ -250,6 +261,7 @@ impl Backend for Mount {
                 "the storage of this mount was written by a newer release of this plugin; install that release again".to_owned(),
             ));
         }
+        self.state.replays.begin(self.clock.now());
         let standby = self.state.system.is_read_only().await?;
         self.state.set_standby(standby);
         if standby {
@@ -272,8 +284,7 @@ impl Backend for Mount {
                 let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
                 tidy(&cx).await.map(|()| None)
             }
-            // No credential of this release is a lease.
-            Operation::Renew | Operation::Revoke => Err(Error::Unsupported),
+            Operation::Renew | Operation::Revoke => self.lease(request).await,
             Operation::Create
             | Operation::Read
             | Operation::Update
@@ -305,10 +316,25 @@ impl Backend for Mount {
 /// If storage fails.
 async fn tidy(cx: &Cx) -> Result<()> {
     cx.rates.forget_idle(cx.now);
-    delegations_tidy::tidy(cx).await
+    delegations_tidy::tidy(cx).await?;
+    crate::credentials::tidy::tidy(cx).await?;
+    crate::keys::tidy::tidy(cx).await
 }
 
 impl Mount {
+    /// A lease is to be renewed, or has ended.
+    async fn lease(&self, request: Request) -> Result<Option<Response>> {
+        let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+        let Some(lease) = &request.lease else {
+            return Err(Error::Unsupported);
+        };
+        if request.operation == Operation::Renew {
+            leases::renew(&cx, lease).await
+        } else {
+            leases::revoke(&cx, lease).await.map(|()| None)
+        }
+    }
+
     async fn serve(&self, request: Request) -> Result<Option<Response>> {
         let (route, captures) = router(self.mount_type).route(request.operation, &request.path)?;
         let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
@@ -319,6 +345,8 @@ impl Mount {
     /// What a new mount needs before it can issue.
     async fn prepare(&self) -> Result<()> {
         if self.storage.get(LAYOUT_KEY).await?.is_none() {
+            // A new mount: no other process can have seen anything.
+            self.state.replays.begin(Timestamp::EPOCH);
             let write = crate::framework::storage::Write::Put {
                 key: LAYOUT_KEY.to_owned(),
                 value: LAYOUT.to_string().into_bytes(),

@@ -10,6 +10,10 @@ use crate::agents::store::AgentStore;
 use crate::baselines::store::BaselineStore;
 use crate::config::store::ConfigStore;
 use crate::consents::store::ConsentStore;
+use crate::credentials::replay::Replays;
+use crate::credentials::status::StatusStore;
+use crate::credentials::store::CredentialStore;
+use crate::credentials::tidy::Cursors;
 use crate::decisions::recent::Recent;
 use crate::delegations::guesses::Guesses;
 use crate::delegations::store::DelegationStore;
@@ -55,10 +59,20 @@ pub struct State {
     pub consents: ConsentStore,
     /// How often wrong codes were tried on this node.
     pub guesses: Guesses,
+    /// What is kept of credentials.
+    pub credentials: CredentialStore,
+    /// Who has a place in a status list.
+    pub statuses: StatusStore,
+    /// Which proofs of possession were used.
+    pub replays: Replays,
+    /// Where the last removal of expired records stopped.
+    pub tidied: Cursors,
     /// The latest decisions, in memory.
     pub recent: Recent,
     /// How much of each rate is used on this node.
     pub rates: Arc<Rates>,
+    /// The storage of the mount, for what no store keeps.
+    pub storage: Arc<dyn Storage>,
     /// The host.
     pub system: Arc<dyn SystemView>,
     standby: Arc<AtomicBool>,
@@ -82,6 +96,11 @@ impl State {
             delegations: DelegationStore::new(storage, &standby),
             consents: ConsentStore::new(storage, &standby),
             guesses: Guesses::default(),
+            credentials: CredentialStore::new(storage),
+            statuses: StatusStore::new(storage),
+            replays: Replays::default(),
+            tidied: Cursors::default(),
+            storage: Arc::clone(storage),
             recent: Recent::default(),
             rates: Arc::default(),
             system,
@@ -133,7 +152,9 @@ impl State {
             || self.baselines.invalidate(key)
             || self.locations.invalidate(key)
             || self.delegations.invalidate(key)
-            || self.consents.invalidate(key);
+            || self.consents.invalidate(key)
+            || self.credentials.invalidate(key)
+            || self.statuses.invalidate(key);
         if !known {
             tracing::debug!("another node changed a storage key that this release does not cache");
         }

@@ -86,6 +86,7 @@ fn blank(id: AgentId, name: AgentName, entity_id: EntityId, cx: &Cx) -> Agent {
         optional_authorization_details: true,
         suspended: None,
         epoch: 0,
+        credentials_revoked_at: None,
         created_at: cx.now,
         updated_at: cx.now,
         created_by: cx.caller.label(),

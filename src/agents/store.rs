@@ -257,6 +257,12 @@ impl AgentStore {
         removed
     }
 
+    /// A number that grows with every change to an agent, before it and after.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.records.generation()
+    }
+
     /// Another node changed `key`. Whether it is ours.
     pub fn invalidate(&self, key: &str) -> bool {
         self.records.invalidate(key) || self.names.invalidate(key) || self.entities.invalidate(key)

@@ -423,6 +423,7 @@ fn agent(number: u8, given: &AgentGiven, now: Timestamp) -> Result<Agent, String
             reason: Description::default(),
         }),
         epoch: 0,
+        credentials_revoked_at: None,
         created_at: now,
         updated_at: now,
         created_by: String::new(),

@@ -3,11 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::store::{BaselineRule, Config, DenialDetail, LONGEST_TTL};
+use crate::config::store::{BaselineRule, Config, DEFAULT_KEY, DenialDetail, LONGEST_TTL};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
 use crate::model::agent::MAX_DELEGATION_DEPTH;
+use crate::model::ids::KeyName;
 use crate::model::time::Ttl;
 use crate::state::{Cx, State};
 
@@ -117,6 +118,13 @@ impl Endpoint<State> for WriteConfig {
             Some(name) => Some(cx.keys.reference("signing_key", name).await?),
             None => None,
         };
+        if let Some(next) = &signing_key {
+            let present = cx.config.get().await?.signing_key.clone();
+            if present != *next {
+                let key = present.as_ref().map_or(DEFAULT_KEY, KeyName::as_str);
+                cx.keys.release(key, cx.now).await?;
+            }
+        }
         let stored = cx
             .config
             .update(|config| {

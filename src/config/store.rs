@@ -10,11 +10,12 @@ use crate::framework::error::Result;
 use crate::framework::record::{Collection, Record};
 use crate::framework::storage::Storage;
 use crate::model::agent::MAX_DELEGATION_DEPTH;
+use crate::model::credential::LONGEST_LIFE;
 use crate::model::ids::KeyName;
 use crate::model::time::Ttl;
 
 /// The longest lifetime that any mount may allow: one hour.
-pub const LONGEST_TTL: Ttl = Ttl::from_secs(3600);
+pub const LONGEST_TTL: Ttl = LONGEST_LIFE;
 /// The key that signs where nothing else is said.
 pub const DEFAULT_KEY: &str = "default";
 

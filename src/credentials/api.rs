@@ -6,21 +6,25 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::authorize::{self, Authorized, Granted, Waiting};
-use crate::config::store::DEFAULT_KEY;
+use crate::authorize::{self, Applicant, Authorized, Granted, Waiting};
 use crate::consents::ask::INTERVAL;
-use crate::credentials::{claims, mint, request};
+use crate::credentials::mint::{self, Terms};
+use crate::credentials::status::StatusStore;
+use crate::credentials::store::CredentialStore;
+use crate::credentials::{claims, leases, request, standing};
+use crate::engine::Permit;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
-use crate::model::agent::Mode;
+use crate::model::agent::{Agent, Mode};
 use crate::model::authorization::Scope;
+use crate::model::credential::{Credential, Grounds};
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::ids::{
     AgentId, AgentName, ConsentId, CredentialId, DecisionId, DelegationId, TargetName,
 };
 use crate::model::pattern::{Action, Resource};
-use crate::model::target::CredentialType;
+use crate::model::target::{CredentialType, Target};
 use crate::model::text::Description;
 use crate::model::time::{Timestamp, Ttl};
 use crate::state::{Cx, State};
@@ -85,6 +89,9 @@ pub struct Issued {
     expires_at: Timestamp,
     /// Its lifetime in seconds.
     ttl: Ttl,
+    /// How often it can be used; nothing if nobody counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_uses: Option<u32>,
     decision_id: DecisionId,
     jti: CredentialId,
     outcome: Outcome,
@@ -111,11 +118,11 @@ pub struct Issued {
 /// The caller must be a registered agent. Every layer must allow it: the
 /// agent, the target, the ceiling, and where it acts for a human, the human's
 /// baseline and delegation. The credential lives for seconds, names exactly
-/// what was asked, and is signed by a key that `.well-known/jwks.json` shows.
-/// Where the human must agree to this very request, the answer has the outcome
-/// `consent_required`, no credential, and a `consent_id` to retry with. A GET
-/// of `creds/:target` does the same for clients that only read, and refuses
-/// where consent is missing.
+/// what was asked, and is a JWT signed by a key that `.well-known/jwks.json`
+/// shows, or an opaque token that `creds/introspect` knows. Where the human must
+/// agree to this very request, the answer has the outcome `consent_required`, no
+/// credential, and a `consent_id` to retry with. A GET of `creds/:target` does
+/// the same for clients that only read, and refuses where consent is missing.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct IssueCredential<const BY_PATH: bool> {
     /// Name of the target.
@@ -141,9 +148,15 @@ pub struct IssueCredential<const BY_PATH: bool> {
     reason: Description,
     /// Lifetime to ask for; more than allowed is cut.
     ttl: Option<Ttl>,
+    /// Number of uses to ask for; more than allowed is cut. A credential whose
+    /// uses are counted must be redeemed for each.
+    max_uses: Option<u32>,
     /// Public key (JWK) to bind the credential to: whoever presents it must
     /// prove to hold the private half.
     cnf_jwk: Option<Map<String, Value>>,
+    /// The same, for a key that is registered for you: its thumbprint (RFC
+    /// 7638).
+    cnf_jkt: Option<String>,
 }
 
 impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
@@ -169,17 +182,32 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
                     .to_owned(),
             ));
         }
+        let applicant = Applicant::caller(cx).await?;
+        if let Some(agent) = &applicant.agent
+            && let Some(target) = cx.targets.get(&self.target).await?
+        {
+            check_target(cx, agent, &target, self.max_uses)?;
+        }
+        let key_thumbprint = match (self.cnf_jwk, self.cnf_jkt) {
+            (Some(_), Some(_)) => {
+                return Err(Error::field("cnf_jkt", "cannot come with `cnf_jwk`"));
+            }
+            (jwk, None) => request::thumbprint(jwk)?,
+            (None, Some(jkt)) => Some(request::registered(applicant.agent.as_deref(), jkt)?),
+        };
         let request = AccessRequest {
             reason: self.reason,
             context: request::context(self.context)?,
             delegation: self.delegation_id,
             consent: self.consent_id,
             ttl: self.ttl,
+            max_uses: self.max_uses,
             details: request::details(self.authorization_details)?,
-            key_thumbprint: request::thumbprint(self.cnf_jwk)?,
+            key_thumbprint,
             ..AccessRequest::new(self.target, self.action, self.resource)
         };
-        let granted = match authorize::authorize(cx, request).await? {
+        let authorized = authorize::authorize_as(cx, applicant, request.clone()).await?;
+        let granted = match authorized {
             Authorized::Waits(Waiting { decision, consent }) if !BY_PATH => {
                 let waits = ConsentRequired {
                     outcome: Outcome::ConsentRequired,
@@ -194,66 +222,115 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
             // A client that only reads would take it for a credential.
             authorized @ (Authorized::Granted(_) | Authorized::Waits(_)) => authorized.granted()?,
         };
-        let issued = issue(cx, granted).await?;
-        Ok(Answer::Issued(Box::new(issued)).into())
+        issue(cx, granted, request).await
     }
 }
 
-async fn issue(cx: &Cx, granted: Granted) -> Result<Issued> {
-    let Granted { decision, permit } = granted;
-    match permit.target().credential_type {
-        CredentialType::Jwt => {}
-        kind @ (CredentialType::Opaque | CredentialType::VaultToken) => {
-            return Err(Error::Invalid(format!(
-                "target `{}` is for credentials of type `{}`, which this path does not issue",
-                permit.target().name,
-                kind.as_str()
-            )));
-        }
-    }
-    let config = cx.config.get().await?;
-    let keys = cx.keys.set().await?;
-    let name = permit
-        .target()
-        .signing_key
-        .as_ref()
-        .or(config.signing_key.as_ref());
-    let signer = match name {
-        Some(name) => keys.signers.get(name),
-        None => keys
-            .signers
-            .iter()
-            .find(|(name, _)| name.as_str() == DEFAULT_KEY)
-            .map(|(_, signer)| signer),
-    };
-    let Some(signer) = signer else {
-        let name = name.map_or(DEFAULT_KEY, |name| name.as_str());
+/// What can be told before a decision: a request that this path, or this node,
+/// cannot serve must not use up a rate.
+fn check_target(cx: &Cx, agent: &Agent, target: &Target, max_uses: Option<u32>) -> Result<()> {
+    if target.credential_type == CredentialType::VaultToken {
         return Err(Error::Invalid(format!(
-            "there is no signing key `{name}`; an operator makes it under `keys/{name}`"
+            "target `{}` is for tokens of the server: agent `{}` gets one by `login` on the auth mount",
+            target.name, agent.name
         )));
+    }
+    let is_stored = target.credential_type == CredentialType::Opaque
+        || target.leased
+        || target.status_list
+        || target.max_uses.is_some()
+        || max_uses.is_some();
+    if is_stored && cx.is_standby() {
+        return Err(Error::forward());
+    }
+    Ok(())
+}
+
+async fn issue(cx: &Cx, granted: Granted, request: AccessRequest) -> Result<Reply<Answer>> {
+    let Granted { decision, permit } = granted;
+    let target = permit.target();
+    let config = cx.config.get().await?;
+    let id = CredentialId::mint(cx.now, cx.random()?);
+    let status = if target.status_list && target.credential_type == CredentialType::Jwt {
+        Some(cx.statuses.allocate().await?)
+    } else {
+        None
     };
-    let jti = CredentialId::mint(cx.now, cx.random()?);
-    let credential = mint::access_token(
-        &permit,
-        &decision,
-        jti,
-        &config.issuer,
-        &cx.request_id,
-        signer,
-    )?;
+    let terms = Terms {
+        id: &id,
+        decision: &decision,
+        issuer: &config.issuer,
+        txn: &cx.request_id,
+        status,
+    };
+    let grounds = mint::grounds(&permit, &id);
+    let is_opaque = target.credential_type == CredentialType::Opaque;
+    let renewable = is_opaque && target.leased;
+    let (token, kept) = if is_opaque {
+        let hasher = cx.credentials.ensure_hasher(|| cx.random()).await?;
+        let (token, kept) = mint::opaque_token(&permit, &terms, &hasher, cx.random()?)?;
+        (token, Some(kept))
+    } else {
+        let keys = cx.keys.set().await?;
+        let signer = keys.signer(target.signing_key.as_ref(), config.signing_key.as_ref())?;
+        (mint::access_token(&permit, &terms, signer)?, None)
+    };
+
+    let mut writes = Vec::new();
+    if kept.is_some() || permit.max_uses().is_some() {
+        let (hash, claims) =
+            kept.map_or_else(|| (None, Map::new()), |kept| (Some(kept.hash), kept.claims));
+        let credential = Credential {
+            hash,
+            claims,
+            uses_left: permit.max_uses(),
+            expires_at: grounds.expires_at,
+            request: renewable.then(|| Box::new(request)),
+        };
+        writes.push(CredentialStore::put(&id, &credential)?);
+    }
+    if let Some(at) = status {
+        writes.push(StatusStore::put(at, &grounds)?);
+    }
+    if !writes.is_empty() {
+        cx.credentials.commit(writes).await?;
+    }
+    if let Some(at) = status {
+        cx.statuses.note(at, grounds.clone());
+    }
+    // Whoever suspended or revoked the agent meanwhile has been answered: this
+    // credential must not leave after that.
+    if !standing::is_unchanged(cx, &grounds).await? {
+        return Err(Error::Denied(format!(
+            "denied: the agent was suspended or revoked while its request was under way. Decision {decision}."
+        )));
+    }
+    let lease = target
+        .leased
+        .then(|| leases::fresh(cx, &grounds, target, renewable, permit.max_uses().is_some()));
+    let issued = view(&permit, decision, &grounds, token.expose());
+    let answer = Answer::Issued(Box::new(issued));
+    Ok(match lease {
+        Some(lease) => Reply::Leased(answer, lease),
+        None => answer.into(),
+    })
+}
+
+fn view(permit: &Permit, decision: DecisionId, grounds: &Grounds, token: &str) -> Issued {
     let agent = permit.agent();
-    Ok(Issued {
-        credential: credential.token.expose().clone(),
+    Issued {
+        credential: token.to_owned(),
         credential_type: permit.target().credential_type,
         token_type: if permit.key_thumbprint().is_some() {
             "DPoP"
         } else {
             "Bearer"
         },
-        expires_at: credential.expires_at,
+        expires_at: grounds.expires_at,
         ttl: permit.ttl(),
+        max_uses: permit.max_uses(),
         decision_id: decision,
-        jti: credential.jti,
+        jti: grounds.id.clone(),
         outcome: Outcome::Allow,
         agent: agent.name.clone(),
         agent_id: agent.id.clone(),
@@ -270,8 +347,8 @@ async fn issue(cx: &Cx, granted: Granted) -> Result<Issued> {
             .last()
             .map(|held| held.id.to_string())
             .unwrap_or_default(),
-        consent_id: claims::consent_of(&permit)
+        consent_id: claims::consent_of(permit)
             .map(ToString::to_string)
             .unwrap_or_default(),
-    })
+    }
 }

@@ -4,7 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::engine::Permit;
+use crate::jose::claims::Claims;
 use crate::model::authorization::Scope;
+use crate::model::credential::Grounds;
 use crate::model::ids::{AgentId, AgentName, ConsentId, CredentialId, DecisionId, DelegationId};
 use crate::model::text::Label;
 
@@ -60,6 +62,9 @@ pub struct AccessToken<'a> {
     /// The host's id of the request, as its audit log has it.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub txn: &'a str,
+    /// Where its status is published (draft-ietf-oauth-status-list-20 6.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
     /// What is ours.
     pub agentic: Agentic<'a>,
     /// The target's own.
@@ -148,4 +153,58 @@ pub struct Agentic<'a> {
     pub agent: &'a AgentName,
     /// The agent's epoch: a revocation starts a new one.
     pub epoch: u64,
+    /// How often it may be used. Who verifies it must redeem it for each use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_uses: Option<u32>,
+    /// Where that is done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redeem_uri: Option<String>,
+}
+
+/// The `status` claim.
+#[derive(Debug, Serialize)]
+pub struct Status {
+    /// A place in a list.
+    pub status_list: StatusReference,
+}
+
+/// A place in a status list.
+#[derive(Debug, Serialize)]
+pub struct StatusReference {
+    /// Its index.
+    pub idx: u64,
+    /// Where the list is.
+    pub uri: String,
+}
+
+/// Reads what the credential rests on, from what it says. `None`: no credential
+/// of ours says such a thing.
+#[must_use]
+pub fn grounds(claims: &Claims) -> Option<Grounds> {
+    let agentic = claims.all.get("agentic")?;
+    let delegation = match agentic.get("delegation_id") {
+        Some(id) => Some(id.as_str()?.parse().ok()?),
+        None => None,
+    };
+    let subject = match &claims.actor {
+        Some(_) => Some(claims.subject.as_deref()?.parse().ok()?),
+        None => None,
+    };
+    Some(Grounds {
+        id: claims.id.as_deref()?.parse().ok()?,
+        agent: claims.client_id.as_deref()?.parse().ok()?,
+        epoch: agentic.get("epoch")?.as_u64()?,
+        subject,
+        delegation,
+        issued_at: claims.issued_at?,
+        expires_at: claims.expires_at?,
+    })
+}
+
+/// Whether the uses of what says this are counted.
+#[must_use]
+pub fn is_counted(claims: &Map<String, Value>) -> bool {
+    claims
+        .get("agentic")
+        .is_some_and(|agentic| agentic.get("max_uses").is_some())
 }

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::framework::error::{Error, Result};
 use crate::jose::jwk::{JwkError, PublicJwk};
+use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 
 /// The most bytes, as JSON, of the facts that an agent asserts.
@@ -82,4 +83,23 @@ pub fn thumbprint(jwk: Option<Map<String, Value>>) -> Result<Option<String>> {
     let key = PublicJwk::from_value(&Value::Object(jwk)).map_err(wrong)?;
     key.check_on_curve().map_err(wrong)?;
     Ok(Some(key.thumbprint()))
+}
+
+/// The thumbprint of a key that is registered for the agent that asks.
+///
+/// # Errors
+/// If none of its keys has it.
+pub fn registered(agent: Option<&Agent>, jkt: String) -> Result<String> {
+    let keys = agent.map(|agent| agent.public_keys.as_slice());
+    if keys
+        .unwrap_or_default()
+        .iter()
+        .any(|key| key.key().thumbprint() == jkt)
+    {
+        return Ok(jkt);
+    }
+    Err(Error::field(
+        "cnf_jkt",
+        "is not the thumbprint of a key that is registered for you; send a key as `cnf_jwk`",
+    ))
 }

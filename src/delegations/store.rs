@@ -362,6 +362,13 @@ impl DelegationStore {
         removed.map(|()| true)
     }
 
+    /// A number that grows with every change to a delegation, before it and
+    /// after.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.records.generation()
+    }
+
     /// Another node changed `key`. Whether it is ours.
     pub fn invalidate(&self, key: &str) -> bool {
         let bare = [BY_AGENT, BY_SUBJECT, BY_PARENT, ASKED, WAITING, DUE];

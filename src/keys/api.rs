@@ -12,8 +12,13 @@ use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
 use crate::keys::store::{KeyRing, MAX_VERSIONS};
 use crate::model::ids::KeyName;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Ttl};
 use crate::state::{Cx, State};
+
+/// How often a key may rotate by itself: not before the last token of the
+/// version before has expired, so that there are few at a time.
+const SHORTEST_PERIOD: Ttl = Ttl::from_secs(3600);
+const LONGEST_PERIOD: Ttl = Ttl::from_secs(366 * 24 * 3600);
 
 /// A signing key, as it is read: the public halves.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -21,6 +26,8 @@ pub struct KeyView {
     name: KeyName,
     algorithm: Algorithm,
     latest_version: u32,
+    /// After what time it rotates by itself; 0: never.
+    rotation_period: Ttl,
     versions: Vec<VersionView>,
 }
 
@@ -32,6 +39,8 @@ pub struct VersionView {
     created_at: Timestamp,
     /// Until when it is published; empty while it signs.
     verify_until: String,
+    /// When it was taken out of use as compromised; empty if it was not.
+    retired_at: String,
     public_key: Map<String, Value>,
 }
 
@@ -55,6 +64,10 @@ impl KeyView {
                         .verify_until
                         .map(|end| end.to_string())
                         .unwrap_or_default(),
+                    retired_at: version
+                        .retired_at
+                        .map(|at| at.to_string())
+                        .unwrap_or_default(),
                     public_key,
                 })
             })
@@ -63,6 +76,7 @@ impl KeyView {
             name: ring.name.clone(),
             algorithm: ring.algorithm,
             latest_version: ring.versions.last().map_or(0, |version| version.version),
+            rotation_period: ring.rotation_period,
             versions,
         })
     }
@@ -143,9 +157,9 @@ impl From<KeyAlgorithm> for Algorithm {
 
 /// Make or import a signing key.
 ///
-/// EdDSA and ES256 keys are made here; an RS256 key must be imported. Writing
-/// an existing key changes nothing unless a private key is given, which then
-/// becomes its next version. Private keys can never be read back.
+/// EdDSA and ES256 keys are made here; an RS256 key must be imported. A private
+/// key that is given for an existing key becomes its next version. Private keys
+/// can never be read back.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct WriteKey {
     /// Name of the key.
@@ -155,6 +169,9 @@ pub struct WriteKey {
     /// A private key to import, in PEM (PKCS#8; for RSA also PKCS#1).
     #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea", "sensitive": true }))]
     private_key: Option<String>,
+    /// After what time the key rotates by itself: from 1h to a year, or 0 for
+    /// never, the default. Not for RS256, whose next key must be imported.
+    rotation_period: Option<Ttl>,
 }
 
 impl Endpoint<State> for WriteKey {
@@ -178,8 +195,16 @@ impl Endpoint<State> for WriteKey {
             name,
             algorithm,
             private_key,
+            rotation_period,
         } = self;
         let algorithm = algorithm.map(Algorithm::from);
+        let settle = |mut ring: KeyRing| {
+            if let Some(period) = rotation_period {
+                check_period(period, ring.algorithm)?;
+                ring.rotation_period = period;
+            }
+            Ok(ring)
+        };
         let stored = cx
             .keys
             .update(&name, |present| match present {
@@ -198,7 +223,7 @@ impl Endpoint<State> for WriteKey {
                         let key = import(ring.algorithm, pem)?;
                         add_version(&mut ring, &key, cx.now)?;
                     }
-                    Ok(ring)
+                    settle(ring)
                 }
                 None => {
                     let algorithm = algorithm.unwrap_or(Algorithm::EdDsa);
@@ -206,13 +231,7 @@ impl Endpoint<State> for WriteKey {
                         Some(pem) => import(algorithm, pem)?,
                         None => generate(algorithm, cx)?,
                     };
-                    let mut ring = KeyRing {
-                        name: name.clone(),
-                        algorithm,
-                        versions: Vec::new(),
-                    };
-                    ring.rotate(&key, cx.now);
-                    Ok(ring)
+                    settle(KeyRing::new(name.clone(), &key, cx.now))
                 }
             })
             .await?;
@@ -222,8 +241,8 @@ impl Endpoint<State> for WriteKey {
 
 /// Delete a signing key.
 ///
-/// Refused while a target or the mount's settings use it. Credentials that it
-/// signed can no longer be verified.
+/// Refused while a target or the mount's settings use it, and for an hour after
+/// the last of them stopped: until the last token that it signed has expired.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteKey {
     /// Name of the key.
@@ -257,6 +276,18 @@ impl Endpoint<State> for DeleteKey {
                 "key `{}` is used by the targets {}; change them first",
                 self.name,
                 users.join(", ")
+            )));
+        }
+        let needed_until = cx
+            .keys
+            .get(&self.name)
+            .await?
+            .and_then(|ring| ring.needed_until())
+            .filter(|end| *end > cx.now);
+        if let Some(end) = needed_until {
+            return Err(Error::Invalid(format!(
+                "key `{}` may have signed tokens that live until {end}; delete it after that, or retire its versions under `keys/{}/retire` to end them now",
+                self.name, self.name
             )));
         }
         cx.keys.remove(&self.name).await?;
@@ -300,11 +331,91 @@ impl Endpoint<State> for RotateKey {
     }
 }
 
+/// Take a version of a key out of use at once, as compromised.
+///
+/// It leaves the key set, and every credential that it signed is inactive from
+/// now on at whoever asks here. A verifier that has the key set cached accepts
+/// them until it fetches it again. If the version signs, another takes its place.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct RetireKey {
+    /// Name of the key.
+    name: KeyName,
+    /// Number of the version; default: the one that signs.
+    version: Option<u32>,
+    /// The private key that takes its place, in PEM: for RS256, where the
+    /// version signs.
+    #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea", "sensitive": true }))]
+    private_key: Option<String>,
+}
+
+impl Endpoint<State> for RetireKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}/retire",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = KeyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        let stored = cx
+            .keys
+            .update(&self.name, |present| {
+                let Some(ring) = present else {
+                    return Err(Error::NotFound(format!("there is no key `{}`", self.name)));
+                };
+                let mut ring = ring.clone();
+                let signs = ring.versions.last().map_or(0, |version| version.version);
+                let number = self.version.unwrap_or(signs);
+                if number == signs {
+                    let key = match &self.private_key {
+                        Some(pem) => import(ring.algorithm, pem)?,
+                        None => generate(ring.algorithm, cx)?,
+                    };
+                    // A full ring must not keep a compromised key in use.
+                    ring.rotate(&key, cx.now);
+                    check_versions(&ring, MAX_VERSIONS.saturating_mul(2))?;
+                }
+                if !ring.retire(number, cx.now) {
+                    return Err(Error::field(
+                        "version",
+                        format_args!("key `{}` has no version {number}", self.name),
+                    ));
+                }
+                Ok(ring)
+            })
+            .await?;
+        Ok(KeyView::of(&stored)?.into())
+    }
+}
+
+fn check_period(period: Ttl, algorithm: Algorithm) -> Result<()> {
+    if period.is_zero() {
+        return Ok(());
+    }
+    if algorithm == Algorithm::Rs256 {
+        return Err(Error::field(
+            "rotation_period",
+            "is not for RS256: its next key must be imported",
+        ));
+    }
+    if (SHORTEST_PERIOD..=LONGEST_PERIOD).contains(&period) {
+        return Ok(());
+    }
+    Err(Error::field(
+        "rotation_period",
+        "must be 0, or between 1h and a year",
+    ))
+}
+
 fn add_version(ring: &mut KeyRing, key: &SigningKey, now: Timestamp) -> Result<()> {
     ring.rotate(key, now);
-    if ring.versions.len() > MAX_VERSIONS {
+    check_versions(ring, MAX_VERSIONS)
+}
+
+fn check_versions(ring: &KeyRing, most: usize) -> Result<()> {
+    if ring.versions.len() > most {
         return Err(Error::Invalid(format!(
-            "key `{}` already has {MAX_VERSIONS} versions that verify; wait until the oldest have expired",
+            "key `{}` already has {most} versions that verify; wait until the oldest have expired",
             ring.name
         )));
     }

@@ -4,10 +4,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::credentials::online::PROOF_ALGORITHMS;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Raw, Reply};
-use crate::model::authorization::AGENT_ACTION;
+use crate::model::authorization::{AGENT_ACTION, VAULT_PATH_ACCESS};
 use crate::state::{Cx, State};
 
 fn document(body: &Value) -> Result<Reply<Map<String, Value>>> {
@@ -33,16 +34,21 @@ impl Endpoint<State> for ReadKeySet {
     }
 }
 
-/// What this mount is, as an OpenID provider configuration document.
+/// What this mount is, as a metadata document: of an OpenID provider, or of an
+/// OAuth authorization server (RFC 8414).
 ///
 /// Enough for verifiers that find keys by discovery, such as the server's own
-/// `jwt` auth method.
+/// `jwt` auth method. The endpoints take and give the server's JSON.
 #[derive(Debug, Deserialize, JsonSchema)]
-pub struct ReadDiscovery {}
+pub struct ReadDiscovery<const OPENID: bool> {}
 
-impl Endpoint<State> for ReadDiscovery {
+impl<const OPENID: bool> Endpoint<State> for ReadDiscovery<OPENID> {
     const PLACE: Place = Place {
-        path: ".well-known/openid-configuration",
+        path: if OPENID {
+            ".well-known/openid-configuration"
+        } else {
+            ".well-known/oauth-authorization-server"
+        },
         verb: Verb::Read,
     };
     const AUDIENCE: Audience = Audience::Public;
@@ -57,13 +63,22 @@ impl Endpoint<State> for ReadDiscovery {
         }
         let issuer = &config.issuer;
         let algorithms = &cx.keys.set().await?.algorithms;
-        document(&json!({
+        let mut metadata = json!({
             "issuer": issuer,
             "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
             "response_types_supported": ["none"],
-            "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": algorithms,
-            "authorization_details_types_supported": [AGENT_ACTION],
-        }))
+            "introspection_endpoint": format!("{issuer}/creds/introspect"),
+            "revocation_endpoint": format!("{issuer}/creds/revoke"),
+            "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
+            "authorization_details_types_supported": [AGENT_ACTION, VAULT_PATH_ACCESS],
+        });
+        if OPENID && let Some(metadata) = metadata.as_object_mut() {
+            metadata.insert("subject_types_supported".to_owned(), json!(["public"]));
+            metadata.insert(
+                "id_token_signing_alg_values_supported".to_owned(),
+                json!(algorithms),
+            );
+        }
+        document(&metadata)
     }
 }

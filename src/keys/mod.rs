@@ -3,3 +3,4 @@
 pub mod api;
 pub mod discovery;
 pub mod store;
+pub mod tidy;

@@ -20,7 +20,7 @@ use crate::jose::jws::{Header, HeaderBytes};
 use crate::jose::signer::SigningKey;
 use crate::model::ids::KeyName;
 use crate::model::secret::Secret;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Ttl};
 
 /// The most versions a key may have at once.
 pub const MAX_VERSIONS: usize = 32;
@@ -36,6 +36,10 @@ pub struct KeyRing {
     pub algorithm: Algorithm,
     /// Its versions, oldest first; the last signs. Never empty.
     pub versions: Vec<KeyVersion>,
+    /// After what time it rotates by itself; zero: never.
+    pub rotation_period: Ttl,
+    /// When a target or the settings last stopped using it.
+    pub released_at: Option<Timestamp>,
 }
 
 /// One version of a key.
@@ -47,16 +51,76 @@ pub struct KeyVersion {
     pub created_at: Timestamp,
     /// When the last token it signed has expired; `None` while it signs.
     pub verify_until: Option<Timestamp>,
+    /// When it was taken out of use as compromised: it neither signs nor
+    /// verifies.
+    pub retired_at: Option<Timestamp>,
     /// The private key, PKCS#8 DER.
     pub pkcs8: Secret<Vec<u8>>,
 }
 
 impl KeyRing {
+    /// A key that is used by nobody yet.
+    #[must_use]
+    pub fn new(name: KeyName, key: &SigningKey, now: Timestamp) -> Self {
+        let mut ring = Self {
+            name,
+            algorithm: key.alg(),
+            versions: Vec::new(),
+            rotation_period: Ttl::ZERO,
+            released_at: None,
+        };
+        ring.rotate(key, now);
+        ring
+    }
+
+    /// Whether its time to rotate has come.
+    #[must_use]
+    pub fn is_due(&self, now: Timestamp) -> bool {
+        let last = self.versions.last();
+        !self.rotation_period.is_zero()
+            && last.is_some_and(|last| last.created_at.plus(self.rotation_period) <= now)
+    }
+
+    /// Whether nothing needs one of its versions any more.
+    #[must_use]
+    pub fn has_spent(&self, now: Timestamp) -> bool {
+        self.versions.iter().any(|version| version.is_spent(now))
+    }
+
+    /// Drops the versions that nothing needs any more.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.versions.retain(|version| !version.is_spent(now));
+    }
+
+    /// Takes a version out of use at once; whether there is one by this number.
+    /// If it is the one that signs, rotate first.
+    pub fn retire(&mut self, number: u32, now: Timestamp) -> bool {
+        let found = self
+            .versions
+            .iter_mut()
+            .find(|version| version.version == number && version.verify_until.is_some());
+        match found {
+            Some(version) => {
+                version.retired_at.get_or_insert(now);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Until when tokens that it signed may live, if nothing uses it any more.
+    #[must_use]
+    pub fn needed_until(&self) -> Option<Timestamp> {
+        // Requests that were under way when it was released have ended by then.
+        const MARGIN: Ttl = Ttl::from_secs(60);
+        self.released_at
+            .map(|released| released.plus(LONGEST_TTL).plus(MARGIN))
+    }
+
     /// Adds a version that signs from now on. The one before it verifies until
     /// everything it may have signed has expired.
     pub fn rotate(&mut self, key: &SigningKey, now: Timestamp) {
-        self.versions
-            .retain(|version| version.verify_until.is_none_or(|end| end > now));
+        self.prune(now);
         let version = self
             .versions
             .iter()
@@ -71,8 +135,15 @@ impl KeyRing {
             version,
             created_at: now,
             verify_until: None,
+            retired_at: None,
             pkcs8: key.to_pkcs8(),
         });
+    }
+}
+
+impl KeyVersion {
+    fn is_spent(&self, now: Timestamp) -> bool {
+        self.verify_until.is_some_and(|end| end <= now)
     }
 }
 
@@ -89,6 +160,12 @@ pub enum KeyRecord {
         algorithm: Algorithm,
         /// See [`KeyRing`].
         versions: Vec<KeyVersionV1>,
+        /// See [`KeyRing`].
+        #[serde(default)]
+        rotation_period: Ttl,
+        /// See [`KeyRing`].
+        #[serde(default)]
+        released_at: Option<Timestamp>,
     },
 }
 
@@ -99,6 +176,8 @@ pub struct KeyVersionV1 {
     version: u32,
     created_at: Timestamp,
     verify_until: Option<Timestamp>,
+    #[serde(default)]
+    retired_at: Option<Timestamp>,
     pkcs8: String,
 }
 
@@ -112,6 +191,8 @@ impl Record for KeyRecord {
             name,
             algorithm,
             versions,
+            rotation_period,
+            released_at,
         } = self;
         let versions = versions
             .into_iter()
@@ -123,6 +204,7 @@ impl Record for KeyRecord {
                     version: stored.version,
                     created_at: stored.created_at,
                     verify_until: stored.verify_until,
+                    retired_at: stored.retired_at,
                     pkcs8: Secret::new(pkcs8),
                 })
             })
@@ -134,6 +216,8 @@ impl Record for KeyRecord {
             name,
             algorithm,
             versions,
+            rotation_period,
+            released_at,
         })
     }
 
@@ -145,6 +229,7 @@ impl Record for KeyRecord {
                 version: version.version,
                 created_at: version.created_at,
                 verify_until: version.verify_until,
+                retired_at: version.retired_at,
                 pkcs8: STANDARD.encode(version.pkcs8.expose()),
             })
             .collect();
@@ -152,6 +237,8 @@ impl Record for KeyRecord {
             name: ring.name.clone(),
             algorithm: ring.algorithm,
             versions,
+            rotation_period: ring.rotation_period,
+            released_at: ring.released_at,
         }
     }
 }
@@ -172,6 +259,8 @@ pub struct Signer {
 pub struct Published {
     /// The JWK.
     pub jwk: Value,
+    /// The same, parsed.
+    pub public: PublicJwk,
     /// Until when it is shown; `None`: as long as it signs.
     pub until: Option<Timestamp>,
 }
@@ -239,6 +328,32 @@ impl KeyStore {
         stored
     }
 
+    /// Notes that something is about to stop using a key, if there is one by
+    /// this name.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn release(&self, name: &str, now: Timestamp) -> Result<()> {
+        let Ok(name) = name.parse::<KeyName>() else {
+            return Ok(());
+        };
+        if self.get(&name).await?.is_none() {
+            return Ok(());
+        }
+        let noted = self.update(&name, |present| match present {
+            Some(ring) => {
+                let mut ring = ring.clone();
+                ring.released_at = ring.released_at.max(Some(now));
+                Ok(ring)
+            }
+            None => Err(Error::NotFound(String::new())),
+        });
+        match noted.await {
+            Ok(_) | Err(Error::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Removes a key.
     ///
     /// # Errors
@@ -293,15 +408,7 @@ impl KeyStore {
         let key = make()?;
         self.update(&name, |present| match present {
             Some(ring) => Ok(ring.clone()),
-            None => {
-                let mut ring = KeyRing {
-                    name: name.clone(),
-                    algorithm: key.alg(),
-                    versions: Vec::new(),
-                };
-                ring.rotate(&key, now);
-                Ok(ring)
-            }
+            None => Ok(KeyRing::new(name.clone(), &key, now)),
         })
         .await
         .map(drop)
@@ -330,7 +437,11 @@ impl KeyStore {
 
 impl KeySet {
     fn add(&mut self, ring: &KeyRing) -> Result<()> {
-        for version in &ring.versions {
+        for version in ring
+            .versions
+            .iter()
+            .filter(|version| version.retired_at.is_none())
+        {
             let broken = |problem: String| {
                 Error::Internal(format!(
                     "version {} of key {} is not a key: {problem}",
@@ -347,6 +458,7 @@ impl KeySet {
                 .map_err(|error| broken(error.to_string()))?;
             self.published.push(Published {
                 jwk: public.to_value(),
+                public: public.clone(),
                 until: version.verify_until,
             });
             if version.verify_until.is_none() {
@@ -365,6 +477,38 @@ impl KeySet {
             self.algorithms.push(ring.algorithm);
         }
         Ok(())
+    }
+
+    /// The key that signs for a target that names `wanted`, or none, where the
+    /// settings name `fallback`, or none.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if there is no such key.
+    pub fn signer(
+        &self,
+        wanted: Option<&KeyName>,
+        fallback: Option<&KeyName>,
+    ) -> Result<&Arc<Signer>> {
+        let name = wanted
+            .or(fallback)
+            .map_or(DEFAULT_KEY, |name| name.as_str());
+        self.signers
+            .iter()
+            .find(|(known, _)| known.as_str() == name)
+            .map(|(_, signer)| signer)
+            .ok_or_else(|| {
+                Error::Invalid(format!(
+                    "there is no signing key `{name}`; an operator makes it under `keys/{name}`"
+                ))
+            })
+    }
+
+    /// The keys that verify at `now`.
+    pub fn verifiers(&self, now: Timestamp) -> impl Iterator<Item = &PublicJwk> {
+        self.published
+            .iter()
+            .filter(move |key| key.until.is_none_or(|end| end > now))
+            .map(|key| &key.public)
     }
 
     /// The key set to publish at `now` (RFC 7517 5).

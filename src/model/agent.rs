@@ -121,6 +121,10 @@ pub struct Agent {
     /// Grows with every `revoke`: credentials and delegations of an earlier
     /// epoch are void.
     pub epoch: u64,
+    /// When its credentials were last revoked without more: those that were
+    /// issued up to this second are void.
+    #[serde(default)]
+    pub credentials_revoked_at: Option<Timestamp>,
     /// When it was registered.
     pub created_at: Timestamp,
     /// When its registration last changed.

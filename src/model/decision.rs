@@ -14,7 +14,8 @@ use crate::model::text::Description;
 use crate::model::time::Ttl;
 
 /// One request for authority, as the caller put it. Nothing in it is verified.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct AccessRequest {
     /// The system it is for.
     pub target: TargetName,

@@ -7,6 +7,7 @@
 pub mod agent;
 pub mod authorization;
 pub mod consent;
+pub mod credential;
 pub mod decision;
 pub mod delegation;
 pub mod ids;

@@ -13,7 +13,7 @@ use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::model::authorization::{Detail, MAX_DETAILS, Scope, VaultPathAccess};
-use crate::model::ids::TargetName;
+use crate::model::ids::{KeyName, TargetName};
 use crate::model::pattern::{Action, Pattern};
 use crate::model::target::{Consent, CredentialType, Target, TokenType};
 use crate::model::text::{Description, Label};
@@ -211,6 +211,9 @@ impl Endpoint<State> for WriteTarget {
             None => None,
         };
         let name = self.name.clone();
+        if let Some(next) = &signing_key {
+            release_key(cx, &name, next.as_ref()).await?;
+        }
         let stored = cx
             .targets
             .update(&name, |present| {
@@ -225,6 +228,18 @@ impl Endpoint<State> for WriteTarget {
             })
             .await?;
         Ok(TargetView::of(&stored).into())
+    }
+}
+
+/// Notes that a target is about to sign with another key than before.
+async fn release_key(cx: &Cx, name: &TargetName, next: Option<&KeyName>) -> Result<()> {
+    let present = cx.targets.get(name).await?;
+    match present
+        .as_ref()
+        .and_then(|target| target.signing_key.as_ref())
+    {
+        Some(key) if Some(key) != next => cx.keys.release(key.as_str(), cx.now).await,
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -443,6 +458,7 @@ impl Endpoint<State> for DeleteTarget {
     type Output = TargetView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<TargetView>> {
+        release_key(cx, &self.name, None).await?;
         cx.targets.remove(&self.name).await?;
         Ok(Reply::Nothing)
     }

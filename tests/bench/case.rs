@@ -105,6 +105,7 @@ fn agent() -> Agent {
         optional_authorization_details: true,
         suspended: None,
         epoch: 0,
+        credentials_revoked_at: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
         created_by: String::new(),

@@ -15,7 +15,7 @@ fn ask() -> Value {
 }
 
 #[tokio::test]
-async fn a_limit_on_uses_that_nobody_can_count_is_a_refusal() {
+async fn a_limit_on_uses_is_said_and_counted() {
     let world = World::with_agent().await;
     world
         .policy(
@@ -23,8 +23,12 @@ async fn a_limit_on_uses_that_nobody_can_count_is_a_refusal() {
             r#"rule "read" { effect = "allow"; limits { max_uses = 1 } }"#,
         )
         .await;
-    let refusal = world.issue(ask()).await.unwrap_err().to_string();
-    assert!(refusal.contains("limits.uses_uncounted"), "{refusal}");
+    let issued = world.issue(ask()).await.unwrap().unwrap();
+    let token = json!({ "token": issued["credential"] });
+    let first = world.ok("creds/redeem", token.clone()).await;
+    assert_eq!(first["agentic"]["max_uses"], 1);
+    assert_eq!(first["active"], true);
+    assert_eq!(world.ok("creds/redeem", token).await["active"], false);
 }
 
 #[tokio::test]
@@ -223,6 +227,13 @@ async fn the_default_key_cannot_be_stranded() {
     let world = World::with_agent().await;
     world.ok("keys/other", json!({})).await;
     world.ok("config", json!({ "signing_key": "other" })).await;
+    let now = world
+        .call(Operation::Delete, "keys/default", Value::Null, None)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(now.contains("may have signed tokens that live"), "{now}");
+    world.advance(3661);
     world
         .call(Operation::Delete, "keys/default", Value::Null, None)
         .await

@@ -12,13 +12,18 @@
 
 mod architecture;
 mod budget;
+mod credentials;
 mod delegations;
 mod faults;
 mod findings;
 mod golden;
 mod issuing;
+mod keys;
+mod leases;
 mod people;
 mod records;
+mod redeeming;
 mod registry;
+mod statuses;
 mod surface;
 mod world;

@@ -43,6 +43,17 @@ async fn written() -> Vec<(String, Vec<u8>)> {
         )
         .await;
     world.ok("keys/default/rotate", json!({})).await;
+    let opaque = json!({ "credential_type": "opaque", "leased": true, "max_uses": 2 });
+    world.ok("targets/crm", opaque).await;
+    world.credential().await;
+    let listed =
+        json!({ "credential_type": "jwt", "leased": false, "max_uses": 0, "status_list": true });
+    world.ok("targets/crm", listed).await;
+    let token = world.credential().await;
+    world.ok("creds/revoke", json!({ "token": token })).await;
+    world
+        .ok("targets/crm", json!({ "status_list": false }))
+        .await;
     world
         .storage
         .keys()
@@ -113,4 +124,19 @@ async fn every_record_ever_written_can_be_read() {
     }
     let ask = json!({ "target": "crm", "action": "read", "resource": "customers/42" });
     world.issue(ask).await.unwrap();
+    // What has expired goes, and what cannot be read stays.
+    world.advance(120);
+    world.tick().await;
+    let keys = world.storage.keys();
+    let has = |prefix: &str| keys.iter().any(|key| key.starts_with(prefix));
+    assert!(!has("credential/") && !has("status/") && has("revoked/"));
+    world.advance(3600);
+    world.tick().await;
+    assert!(
+        !world
+            .storage
+            .keys()
+            .iter()
+            .any(|key| key.starts_with("revoked/"))
+    );
 }

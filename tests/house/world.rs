@@ -156,6 +156,53 @@ impl World {
     }
 }
 
+impl World {
+    /// The same mount, with more said of its target.
+    pub(crate) async fn with_target(fields: Value) -> Self {
+        let world = Self::with_agent().await;
+        world.ok("targets/crm", fields).await;
+        world
+    }
+
+    /// A credential that the agent may have.
+    pub(crate) async fn credential(&self) -> String {
+        let ask = json!({ "target": "crm", "action": "read", "resource": "customers/42" });
+        let issued = self.issue(ask).await.unwrap().unwrap();
+        issued["credential"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn introspect(&self, token: &str) -> Value {
+        self.ok("creds/introspect", json!({ "token": token })).await
+    }
+
+    pub(crate) async fn redeem(&self, token: &str) -> Value {
+        self.ok("creds/redeem", json!({ "token": token })).await
+    }
+
+    /// Whether a credential holds, for who asks.
+    pub(crate) async fn is_active(&self, token: &str) -> bool {
+        let answer = self.introspect(token).await;
+        let active = answer["active"].as_bool().unwrap();
+        assert!(active || answer == json!({ "active": false }), "{answer}");
+        active
+    }
+
+    /// The host's periodic call.
+    pub(crate) async fn tick(&self) {
+        let request = request(Operation::Periodic, "", Value::Null, None);
+        self.backend.handle(request).await.unwrap();
+    }
+
+    /// The body of a document that is served as it is.
+    pub(crate) async fn document(&self, path: &str) -> Option<Vec<u8>> {
+        use base64::Engine as _;
+        let request = request(Operation::Read, path, Value::Null, None);
+        let response = self.backend.handle(request).await.ok()??;
+        let text = body(&response)["http_raw_body"].as_str()?.to_owned();
+        base64::engine::general_purpose::STANDARD.decode(text).ok()
+    }
+}
+
 /// One line to as many as HCL wants: `;` ends an attribute.
 pub(crate) fn lines(text: &str) -> String {
     text.replace("; ", "\n")

@@ -16,4 +16,5 @@ mod pattern;
 mod reference;
 mod refusals;
 mod scope;
+mod standing;
 mod world;

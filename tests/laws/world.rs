@@ -354,6 +354,7 @@ pub(crate) fn agent(number: u8, name: &str) -> Agent {
         optional_authorization_details: true,
         suspended: None,
         epoch: 0,
+        credentials_revoked_at: None,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
         created_by: String::new(),
