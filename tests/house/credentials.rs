@@ -291,7 +291,10 @@ async fn an_agent_ends_its_own_credentials_and_no_others() {
 #[tokio::test]
 async fn a_record_under_another_id_is_of_no_use() {
     let world = World::with_target(json!({ "credential_type": "opaque" })).await;
-    let (one, two) = (world.credential().await, world.credential().await);
+    let one = world.credential().await;
+    // Ids sort by time.
+    world.advance(1);
+    let two = world.credential().await;
     let keys: Vec<String> = world
         .storage
         .keys()

@@ -24,6 +24,7 @@ mod people;
 mod records;
 mod redeeming;
 mod registry;
+mod standing;
 mod statuses;
 mod surface;
 mod world;
