@@ -104,23 +104,11 @@ pub async fn approve(
     let _held = cx.delegations.hold(&[id.as_str()]).await;
     let present = answerable(cx, id, which, human).await?;
     let terms = Terms::of(&present);
-    let terms_now = terms.narrowed(given)?;
     if present.status != DelegationStatus::Pending {
-        let consent = match (&present.consent, present.status) {
-            (Some(consent), DelegationStatus::Active) if terms_now == terms => {
-                cx.consents.get(consent).await?
-            }
-            _ => None,
-        };
-        // The same answer again, as after an answer that got lost.
-        return match consent {
-            Some(consent) => Ok(Granted {
-                receipt: consent.receipt.clone(),
-                delegation: present,
-            }),
-            None => Err(answered(&present)),
-        };
+        let same = terms.narrowed(given).is_ok_and(|given| given == terms);
+        return again(cx, present, same).await;
     }
+    let terms_now = terms.narrowed(given)?;
     if present.is_expired(cx.now) {
         return Err(Error::Conflict(
             "the request has lapsed: nobody answered it in time; the agent can ask again"
@@ -143,6 +131,21 @@ pub async fn approve(
     next.max_uses = terms_now.max_uses;
     next.text = agreed;
     agree(cx, Some(&present), next, &agent, human, text, reason).await
+}
+
+/// The same answer again, as after an answer that got lost.
+async fn again(cx: &Cx, present: Arc<Delegation>, same: bool) -> Result<Granted> {
+    let consent = match (&present.consent, present.status) {
+        (Some(consent), DelegationStatus::Active) if same => cx.consents.get(consent).await?,
+        (Some(_) | None, _) => None,
+    };
+    match consent {
+        Some(consent) => Ok(Granted {
+            receipt: consent.receipt.clone(),
+            delegation: present,
+        }),
+        None => Err(answered(&present)),
+    }
 }
 
 /// A human grants what nobody asked for.

@@ -60,6 +60,11 @@ impl MemoryStorage {
         self.lock().insert(key.to_owned(), value.to_vec());
     }
 
+    /// Removes a value behind everybody's back.
+    pub fn remove(&self, key: &str) {
+        self.lock().remove(key);
+    }
+
     /// The value under a key, uncounted.
     #[must_use]
     pub fn value(&self, key: &str) -> Option<Vec<u8>> {

@@ -12,7 +12,11 @@
 
 mod architecture;
 mod budget;
+mod chains;
+mod consents;
 mod credentials;
+mod delegation_faults;
+mod delegation_races;
 mod delegations;
 mod faults;
 mod findings;

@@ -51,9 +51,11 @@ pub(crate) fn refused(answer: Answer) {
 
 impl People {
     pub(crate) async fn new() -> Self {
-        let people = Self {
-            world: World::with_agent().await,
-        };
+        Self::on(World::with_agent().await).await
+    }
+
+    pub(crate) async fn on(world: World) -> Self {
+        let people = Self { world };
         let bob = Entity {
             id: BOB.into(),
             name: "bob".into(),
@@ -115,6 +117,32 @@ impl People {
     pub(crate) async fn issue_as(&self, entity: &str, delegation: &str) -> Answer {
         let ask = json!({ "target": "crm", "action": "read", "resource": "customers/42", "delegation_id": delegation });
         self.by(entity, "creds/issue", ask).await
+    }
+
+    /// Another process over the same storage, as after a crash.
+    pub(crate) fn again(&self) -> Self {
+        let world = World::over(std::sync::Arc::clone(&self.world.storage));
+        let bob = Entity {
+            id: BOB.into(),
+            name: "bob".into(),
+            ..Entity::default()
+        };
+        world.system.add(bob, &["support"]);
+        Self { world }
+    }
+
+    /// From now on, each request needs the human's yes to it.
+    pub(crate) async fn per_request(&self) {
+        self.world
+            .ok("targets/crm", json!({ "consent": "per_request" }))
+            .await;
+    }
+
+    /// A delegation to bot that alice has approved.
+    pub(crate) async fn delegation(&self, action: &str) -> String {
+        let id = text(&self.ask(&crm(action)).await["id"]);
+        self.approve(&id, json!({})).await.unwrap();
+        id
     }
 
     /// Another agent, with the ceiling of bot.

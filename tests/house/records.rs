@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::memory::MemoryStorage;
+use vault_plugin_agentic::framework::request::Operation;
 
-use crate::world::{HUMAN_ENTITY, START, World};
+use crate::people::crm;
+use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, START, World};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/records")
@@ -32,7 +34,7 @@ async fn written() -> Vec<(String, Vec<u8>)> {
         )
         .await;
     world.ok("agents/bot", json!({
-        "description": "d", "owner": "o", "labels": { "a": "b" }, "expires_at": START + 1000, "issuer": "https://idp.example.com", "subject": "s",
+        "description": "d", "owner": "o", "labels": { "a": "b" }, "expires_at": START + 1_000_000, "issuer": "https://idp.example.com", "subject": "s",
         "software": { "vendor": "v", "model": "m", "version": "1" },
         "public_keys": [{ "kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" }],
     })).await;
@@ -54,6 +56,7 @@ async fn written() -> Vec<(String, Vec<u8>)> {
     world
         .ok("targets/crm", json!({ "status_list": false }))
         .await;
+    delegate(&world).await;
     world
         .storage
         .keys()
@@ -63,6 +66,61 @@ async fn written() -> Vec<(String, Vec<u8>)> {
             (key, value)
         })
         .collect()
+}
+
+/// Delegations in every state that leaves records of its own.
+async fn delegate(world: &World) {
+    let by = async |who: &str, path: &str, data: Value| {
+        let answer = world.call(Operation::Update, path, data, Some(who)).await;
+        answer.unwrap().unwrap()
+    };
+    let mut wanted = crm("read");
+    for (field, value) in [("max_ttl", 60), ("max_uses", 5)] {
+        wanted[field] = json!(value);
+    }
+    let asked = by(AGENT_ENTITY, "delegations/request", wanted.clone()).await;
+    let id = asked["id"].as_str().unwrap();
+    by(
+        HUMAN_ENTITY,
+        &format!("delegations/{id}/approve"),
+        json!({ "reason": "yes" }),
+    )
+    .await;
+    by(AGENT_ENTITY, "delegations/request", wanted.clone()).await;
+    wanted["subject_entity_id"] = Value::Null;
+    by(AGENT_ENTITY, "delegations/request", wanted).await;
+    let other = json!({ "name": "other", "entity_id": "other-entity", "ceiling_policies": "crm", "max_delegation_depth": 2 });
+    world.ok("agents/register", other).await;
+    by(
+        AGENT_ENTITY,
+        &format!("delegations/{id}/delegate"),
+        json!({ "agent": "other" }),
+    )
+    .await;
+    world
+        .ok("targets/crm", json!({ "consent": "per_request" }))
+        .await;
+    for (resource, answer) in [("customers/1", "deny"), ("customers/2", "approve")] {
+        world
+            .ok(
+                "config",
+                json!({ "consent_cooldown": if answer == "deny" { 300 } else { 0 } }),
+            )
+            .await;
+        world.advance(301);
+        let ask = json!({ "target": "crm", "action": "read", "resource": resource, "delegation_id": id, "reason": "r" });
+        let question = by(AGENT_ENTITY, "creds/issue", ask).await;
+        let consent = question["consent_id"].as_str().unwrap();
+        by(
+            HUMAN_ENTITY,
+            &format!("consents/{consent}/{answer}"),
+            json!({ "reason": "r" }),
+        )
+        .await;
+    }
+    let ask = json!({ "target": "crm", "action": "read", "resource": "customers/3", "delegation_id": id });
+    by(AGENT_ENTITY, "creds/issue", ask).await;
+    world.ok("targets/crm", json!({ "consent": "none" })).await;
 }
 
 /// The file for the record of a key, by folder and version.
@@ -100,9 +158,18 @@ async fn every_kind_of_record_has_its_file() {
 #[tokio::test]
 async fn every_record_ever_written_can_be_read() {
     let storage = Arc::new(MemoryStorage::default());
+    let mut overseen = Vec::new();
     for entry in fs::read_dir(folder()).unwrap() {
         let record: Value =
             serde_json::from_slice(&fs::read(entry.unwrap().path()).unwrap()).unwrap();
+        let key = record["key"].as_str().unwrap();
+        for (folder, place) in [
+            ("delegation/", "oversight/delegations"),
+            ("consent/", "oversight/consents"),
+        ] {
+            let id = key.strip_prefix(folder);
+            overseen.extend(id.map(|id| format!("{place}/{id}")));
+        }
         storage.set(
             record["key"].as_str().unwrap(),
             record["value"].to_string().as_bytes(),
@@ -121,6 +188,10 @@ async fn every_record_ever_written_can_be_read() {
         "baselines/entity/human-entity",
     ] {
         assert!(world.read(path).await.is_some(), "{path}");
+    }
+    assert_eq!(overseen.len(), 2);
+    for path in overseen {
+        assert!(world.read(&path).await.is_some(), "{path}");
     }
     let ask = json!({ "target": "crm", "action": "read", "resource": "customers/42" });
     world.issue(ask).await.unwrap();

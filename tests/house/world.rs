@@ -46,6 +46,12 @@ impl World {
 
     /// A mount over storage that is there already, as after a restart.
     pub(crate) fn over(storage: Arc<MemoryStorage>) -> Self {
+        let seen = Arc::clone(&storage) as Arc<dyn Storage>;
+        Self::over_as(storage, seen)
+    }
+
+    /// The same, where the mount sees the storage as something else shows it.
+    pub(crate) fn over_as(storage: Arc<MemoryStorage>, seen: Arc<dyn Storage>) -> Self {
         let system = Arc::new(FakeSystem::default());
         for (id, name) in [
             (AGENT_ENTITY, "bot"),
@@ -66,7 +72,7 @@ impl World {
         };
         let backend = Mounts::with_clock(clock.clone()).mount(
             config,
-            Arc::clone(&storage) as Arc<dyn Storage>,
+            seen,
             Arc::clone(&system) as Arc<dyn SystemView>,
         );
         Self {
