@@ -1,7 +1,8 @@
 //! Fakes of the host for tests: storage in memory and a system view, with
 //! counts, and faults on demand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -146,41 +147,62 @@ impl Storage for MemoryStorage {
 
     async fn list(&self, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>> {
         self.count_read()?;
-        let children: BTreeSet<String> = self
-            .lock()
-            .keys()
-            .filter_map(|key| key.strip_prefix(prefix))
-            .map(|rest| match rest.split_once('/') {
-                Some((folder, _)) => format!("{folder}/"),
-                None => rest.to_owned(),
-            })
-            .collect();
         let limit = if limit == 0 {
             usize::MAX
         } else {
             usize::try_from(limit).unwrap_or(usize::MAX)
         };
-        Ok(children
-            .into_iter()
-            .filter(|key| key.as_str() > after)
-            .take(limit)
-            .collect())
+        let entries = self.lock();
+        let mut children: Vec<String> = Vec::new();
+        // From one child to the next, past all that is in a folder.
+        let mut from = Bound::Included([prefix, after].concat());
+        while children.len() < limit {
+            let range = (from, Bound::Unbounded);
+            let Some((key, _)) = entries.range::<String, _>(range).next() else {
+                break;
+            };
+            let Some(rest) = key.strip_prefix(prefix) else {
+                break;
+            };
+            let child = match rest.split_once('/') {
+                Some((folder, _)) => {
+                    // `0` comes after `/`.
+                    from = Bound::Included(format!("{prefix}{folder}0"));
+                    format!("{folder}/")
+                }
+                None => {
+                    from = Bound::Excluded(key.clone());
+                    rest.to_owned()
+                }
+            };
+            if child.as_str() > after {
+                children.push(child);
+            }
+        }
+        Ok(children)
     }
 
     async fn commit(&self, writes: Vec<Write>) -> Result<()> {
         let mut entries = self.lock();
-        let before = entries.clone();
+        let mut before: Vec<(String, Option<Vec<u8>>)> = Vec::new();
         for write in writes {
             if let Err(error) = self.count_write() {
                 if self.transactional.load(Ordering::SeqCst) {
-                    *entries = before;
+                    for (key, value) in before.into_iter().rev() {
+                        match value {
+                            Some(value) => entries.insert(key, value),
+                            None => entries.remove(&key),
+                        };
+                    }
                 }
                 return Err(error);
             }
-            match write {
+            let key = write.key().to_owned();
+            let replaced = match write {
                 Write::Put { key, value, .. } => entries.insert(key, value),
                 Write::Delete { key } => entries.remove(&key),
             };
+            before.push((key, replaced));
         }
         if self.lose_replies.load(Ordering::SeqCst) {
             return Err(Error::Host("context deadline exceeded".to_owned()));

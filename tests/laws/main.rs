@@ -8,6 +8,7 @@
     reason = "a test that cannot go on should panic"
 )]
 
+mod delegations;
 mod engine;
 mod fuzz;
 mod hostile;
