@@ -7,6 +7,7 @@
 )]
 
 mod cluster;
+mod delegations;
 mod example;
 mod harness;
 mod install;

@@ -33,4 +33,5 @@ expect() {
 expect 1 allowed '^credential '
 expect 2 refused 'Code: 403'
 expect 3 allowed '"keys"'
-[ -z "$(command 4)" ]
+expect 4 allowed 'That was the story'
+[ -z "$(command 5)" ]

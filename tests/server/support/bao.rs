@@ -277,6 +277,17 @@ impl Bao {
             .unwrap()
     }
 
+    /// Runs one of the examples on a mount, with the root token.
+    pub(crate) fn example(&self, mut script: Command, mount: &str) -> Output {
+        let commands = format!(
+            "BAO='{}' MOUNT='{mount}' exec \"$0\"",
+            tools::bao().display()
+        );
+        let program = script.get_program().to_owned();
+        script = Command::new("/bin/sh");
+        self.run(script.arg("-c").arg(commands).arg(program))
+    }
+
     /// The plugin's own binary as a command.
     pub(crate) fn plugin_command() -> Command {
         Command::new(env!("CARGO_BIN_EXE_vault-plugin-agentic"))
