@@ -210,7 +210,12 @@ refuse() {
 show() {
     shift
     printf '$ bao'
-    printf " '%s'" "$@"
+    for word in "$@"; do
+        case $word in
+        *[!a-zA-Z0-9_=/.:-]*) printf " '%s'" "$word" ;;
+        *) printf ' %s' "$word" ;;
+        esac
+    done
     echo
 }
 

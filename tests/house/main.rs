@@ -15,6 +15,7 @@ mod budget;
 mod chains;
 mod consents;
 mod credentials;
+mod delegation_costs;
 mod delegation_faults;
 mod delegation_races;
 mod delegations;
