@@ -1,4 +1,5 @@
 //! What delegation costs in calls to storage: the same, however many there are.
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::request::Operation;

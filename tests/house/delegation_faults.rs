@@ -1,6 +1,7 @@
 //! Storage that fails at every position of every change, with and without
 //! transactions: nothing is granted by halves, and nothing is lost that cannot
 //! be done again.
+#![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::error::Error;

@@ -136,7 +136,10 @@ impl Tree {
                     id: above.agent.clone(),
                     parent: above.id.clone(),
                 }),
-                scope: above.map_or(wanted.clone(), |above| above.scope.intersect(&wanted)),
+                scope: match above {
+                    Some(above) => above.scope.intersect(&wanted),
+                    None => wanted,
+                },
                 purpose: Description::default(),
                 status: DelegationStatus::Active,
                 created_at: now,
@@ -254,9 +257,9 @@ proptest! {
             let node = index.index(tree.nodes.len());
             tree.nodes[node].status = status;
             dead[node] = true;
-            for node in 0..tree.nodes.len() {
+            for (node, before) in before.iter().enumerate() {
                 let lives = !tree.path(node).into_iter().any(|link| dead[link]);
-                let expected = if lives { before[node].clone() } else { vec![false; before[node].len()] };
+                let expected = if lives { before.clone() } else { vec![false; before.len()] };
                 prop_assert_eq!(tree.allowed(node), expected, "ended links end what is below, and nothing else");
             }
         }
