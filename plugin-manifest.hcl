@@ -30,6 +30,9 @@ plugin "secret" {
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
       "credential_type", "ceiling_policies", "error",
+      "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
+      # Signed by us to be shown: what a human agreed to. No credential.
+      "receipt",
     ]
   }
 }
@@ -53,6 +56,9 @@ plugin "auth" {
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
       "credential_type", "ceiling_policies", "error",
+      "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
+      # Signed by us to be shown: what a human agreed to. No credential.
+      "receipt",
     ]
   }
 }
