@@ -15,6 +15,9 @@ use crate::state::Cx;
 pub const INTERVAL: u64 = 5;
 /// The most questions that wait for one subject.
 const MOST_OF_SUBJECT: usize = 16;
+/// How many of them may be one agent's, so that it cannot keep others from
+/// asking.
+const MOST_BETWEEN: usize = 4;
 
 /// What became of asking.
 #[derive(Debug)]
@@ -76,10 +79,12 @@ pub async fn ask(
         return Ok(Asked::Refused(Reason::ConsentCoolingDown));
     }
     let waiting = cx.consents.waiting_for(&subject.id, cx.now).await?;
-    if waiting.len() >= MOST_OF_SUBJECT {
-        return Err(Error::Limited(format!(
-            "{MOST_OF_SUBJECT} requests wait for this human's consent already; ask again when they are answered"
-        )));
+    let ours = waiting.iter().filter(|one| one.agent == agent.id).count();
+    if ours >= MOST_BETWEEN || waiting.len() >= MOST_OF_SUBJECT {
+        return Err(Error::Limited(
+            "too many requests wait for this human's consent; ask again when some are answered"
+                .to_owned(),
+        ));
     }
     let lapses = cx.now.plus(cx.config.get().await?.consent_timeout);
     let consent = HumanConsent {

@@ -225,21 +225,37 @@ async fn one_question_however_often_it_is_asked_and_not_too_many() {
         assert_eq!(same["consent_id"], first["consent_id"]);
     }
     assert_eq!(people.world.storage.writes(), writes);
-    let other = |n: usize| {
-        let mut other = ask(&delegation);
+    let other = |delegation: &str, n: usize| {
+        let mut other = ask(delegation);
         other["resource"] = json!(format!("customers/{n}"));
         other
     };
-    for n in 1..16 {
-        question(&people, &other(n)).await;
+    for n in 1..4 {
+        question(&people, &other(&delegation, n)).await;
     }
-    assert!(matches!(
-        issue(&people, &other(16)).await,
-        Err(Error::Limited(_))
-    ));
+    let one_more = issue(&people, &other(&delegation, 4)).await;
+    assert!(
+        matches!(one_more, Err(Error::Limited(_))),
+        "one agent's share"
+    );
+    // Other agents can still ask, until there are too many in all.
+    let grant =
+        |agent: &str| json!({ "agent": agent, "scope": crate::people::crm("read")["scope"] });
+    for agent in ["two", "three", "four", "five"] {
+        let entity = format!("{agent}-entity");
+        people.register(agent, &entity).await;
+        let granted = people
+            .by(HUMAN_ENTITY, "delegations/grant", grant(agent))
+            .await;
+        let granted = text(&granted.unwrap().unwrap()["id"]);
+        for n in 0..4 {
+            let answer = people.by(&entity, "creds/issue", other(&granted, n)).await;
+            assert_eq!(answer.is_ok(), agent != "five", "{agent}: {answer:?}");
+        }
+    }
     // Those that lapse make room.
     people.world.advance(300);
-    question(&people, &other(16)).await;
+    question(&people, &other(&delegation, 4)).await;
 }
 
 #[tokio::test]

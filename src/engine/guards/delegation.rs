@@ -89,9 +89,9 @@ fn judge_hop(case: &Case<'_>, index: usize, terms: &mut Terms) -> Verdict {
     }
 }
 
-/// Under a delegation whose uses are limited, a credential is one use. Where the
-/// uses of credentials are counted, it is good for one; a JWT is good for its
-/// short life. How many are issued is counted in either case.
+/// Under a delegation whose uses are limited, a credential is one use: each that
+/// is issued is counted, and where its own uses can be counted it is good for
+/// one.
 fn cap_uses(case: &Case<'_>, delegation: &Delegation, terms: &mut Terms) {
     if case.facts.bounds.counts_uses {
         terms.cap_uses(delegation.uses_left().map(|left| left.min(1)));
