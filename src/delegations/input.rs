@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// How long a delegation lasts where nobody says.
 pub const DEFAULT_LIFE: Ttl = Ttl::from_secs(24 * 3600);
 
+/// The most bytes of a scope, as JSON. It is shown to people, all of it.
+const MAX_SCOPE: usize = 4096;
+
 /// The terms of a delegation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
@@ -174,6 +177,12 @@ pub fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
 pub fn read_scope(details: Vec<Map<String, Value>>) -> Result<Scope> {
     let details = Value::Array(details.into_iter().map(Value::Object).collect());
     let scope = Scope::from_json(&details).map_err(|problem| Error::field("scope", problem))?;
+    if details.to_string().len() > MAX_SCOPE {
+        return Err(Error::field(
+            "scope",
+            format_args!("may take at most {MAX_SCOPE} bytes as JSON: people must read it"),
+        ));
+    }
     if scope.is_empty() {
         return Err(Error::field(
             "scope",

@@ -544,6 +544,10 @@ async fn a_request_names_what_can_be() {
         ("subject_entity_id", json!(AGENT_ENTITY)),
         ("scope", json!([])),
         ("scope", json!([{ "type": "payment" }])),
+        (
+            "scope",
+            json!([{ "type": "agentic:action", "targets": ["crm"], "actions": ["read"], "resources": vec!["<".repeat(200); 32] }]),
+        ),
         ("ttl", json!(0)),
         ("ttl", json!("91d")),
         ("purpose", json!("a\u{202e}b")),
@@ -579,6 +583,49 @@ async fn what_people_see_cannot_deceive_them() {
     }
     assert_eq!(said.matches('“').count(), 1);
     assert_eq!(said.matches('”').count(), 1);
+}
+
+#[tokio::test]
+async fn the_longest_that_can_be_asked_can_be_approved() {
+    let people = People::new().await;
+    // Each of these characters takes three bytes once it is harmless.
+    let mut wanted = crm("read");
+    let resources = vec!["<".repeat(250); 15];
+    wanted["scope"] = json!([{ "type": "agentic:action", "targets": ["crm"], "actions": ["read"], "resources": resources }]);
+    wanted["purpose"] = json!("<".repeat(1024));
+    let id = text(&people.ask(&wanted).await["id"]);
+    let agreed = people.approve(&id, json!({})).await.unwrap().unwrap();
+    people
+        .claims(&agreed["receipt"], "agentic-consent+jwt")
+        .await;
+
+    people.per_request().await;
+    let id = people.delegation("read").await;
+    let context: serde_json::Map<String, Value> = (0..31)
+        .map(|n| (format!("k{n}"), json!("<".repeat(250))))
+        .collect();
+    let details = vec![
+        json!({ "type": "agentic:action", "targets": ["crm"], "actions": ["read"], "resources": [">".repeat(250), "customers/42"] });
+        31
+    ];
+    let ask = json!({
+        "target": "crm", "action": "read", "resource": "customers/42", "delegation_id": id,
+        "reason": "<".repeat(1024), "context": context, "authorization_details": details,
+    });
+    let waits = people
+        .by(AGENT_ENTITY, "creds/issue", ask)
+        .await
+        .unwrap()
+        .unwrap();
+    let approve = format!("consents/{}/approve", text(&waits["consent_id"]));
+    let approved = people
+        .by(HUMAN_ENTITY, &approve, json!({}))
+        .await
+        .unwrap()
+        .unwrap();
+    people
+        .claims(&approved["receipt"], "agentic-consent+jwt")
+        .await;
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ mod credentials;
 mod delegation_costs;
 mod delegation_faults;
 mod delegation_races;
+mod delegation_trees;
 mod delegations;
 mod faults;
 mod findings;
