@@ -1,6 +1,8 @@
 //! Processes, as `/proc` shows them.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,7 +19,10 @@ pub(super) fn running_from(directory: &Path) -> Vec<Process> {
     entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|pid| {
-            fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.starts_with(directory))
+            // Not `exe`: of a process that cannot be dumped, only root reads it.
+            let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let program = line.split(|byte| *byte == 0).next().unwrap_or_default();
+            Path::new(OsStr::from_bytes(program)).starts_with(directory)
         })
         .filter_map(|pid| {
             let (state, parent) = status(pid)?;
