@@ -9,6 +9,7 @@
 mod cluster;
 mod delegations;
 mod example;
+mod failover;
 mod harness;
 mod install;
 mod issuing;

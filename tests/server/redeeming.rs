@@ -14,7 +14,7 @@ use crate::support::Bao;
 
 /// What a client was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Told {
+pub(crate) enum Told {
     Yes,
     No,
     /// An error, or nothing: it may have happened or not.
@@ -22,13 +22,13 @@ enum Told {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Event {
+pub(crate) struct Event {
     begun: Instant,
     ended: Instant,
-    told: Told,
+    pub(crate) told: Told,
 }
 
-fn record(ask: impl FnOnce() -> Told) -> Event {
+pub(crate) fn record(ask: impl FnOnce() -> Told) -> Event {
     let begun = Instant::now();
     let told = ask();
     Event {
@@ -40,7 +40,7 @@ fn record(ask: impl FnOnce() -> Told) -> Event {
 
 /// Whether a history can be that of a credential with so many uses. What has
 /// ended before another has begun came before it; of the rest, any order may be.
-fn judge(history: &[Event], uses: usize) -> Result<(), String> {
+pub(crate) fn judge(history: &[Event], uses: usize) -> Result<(), String> {
     let granted = history
         .iter()
         .filter(|event| event.told == Told::Yes)

@@ -9,7 +9,7 @@ mod processes;
 mod tools;
 
 pub(crate) use self::bao::{Bao, STANDBY};
-pub(crate) use self::http::Answer;
+pub(crate) use self::http::{Answer, Client};
 pub(crate) use self::identity::Login;
 pub(crate) use self::mount::Mount;
 pub(crate) use self::tools::python;
