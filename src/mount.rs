@@ -28,14 +28,19 @@ use crate::framework::router::Router;
 use crate::framework::storage::Storage;
 use crate::framework::system::SystemView;
 use crate::framework::{help, openapi};
+use crate::issuers::check::CheckIssuer;
+use crate::issuers::{api as issuers, subjects};
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
 use crate::keys::{api as keys, discovery, store::KeyRecord};
 use crate::locations::api as locations;
+use crate::login::{api as login, session};
 use crate::model::time::{Clock, SystemClock, Timestamp};
 use crate::policies::api as policies;
 use crate::state::{Cx, State};
+use crate::targets::acl::ReadAcl;
 use crate::targets::api as targets;
+use crate::targets::doctor::Diagnose;
 
 const ABOUT: &str = "The agentic plugin gives AI agents an identity of their own, a ceiling, a policy\n\
 decision for every request, and a credential that lives for that request only.\n\n\
@@ -48,8 +53,7 @@ pub fn routes(mount_type: MountType) -> Vec<Route<State>> {
     let mut routes = shared_routes();
     match mount_type {
         MountType::Secrets => {}
-        // What makes tokens of the host goes here.
-        MountType::Auth => routes.extend([]),
+        MountType::Auth => routes.extend([Route::of::<login::Login>()]),
     }
     routes
 }
@@ -94,6 +98,9 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<targets::ReadTarget>(),
         Route::of::<targets::WriteTarget>(),
         Route::of::<targets::DeleteTarget>(),
+        Route::of::<ReadAcl>(),
+        Route::of::<Diagnose<false>>(),
+        Route::of::<Diagnose<true>>(),
         Route::of::<policies::ListPolicies>(),
         Route::of::<policies::ReadPolicy>(),
         Route::of::<policies::WritePolicy>(),
@@ -135,6 +142,15 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<verify_api::Redeem>(),
         Route::of::<revoke_api::RevokeCredentials>(),
         Route::of::<revoke_api::RevokeOwn>(),
+        Route::of::<issuers::ListIssuers>(),
+        Route::of::<issuers::ReadIssuer>(),
+        Route::of::<issuers::WriteIssuer>(),
+        Route::of::<issuers::DeleteIssuer>(),
+        Route::of::<CheckIssuer>(),
+        Route::of::<subjects::ListSubjects>(),
+        Route::of::<subjects::ReadSubject>(),
+        Route::of::<subjects::WriteSubject>(),
+        Route::of::<subjects::DeleteSubject>(),
         Route::of::<decisions::Evaluate>(),
         Route::of::<authzen::AccessEvaluation>(),
         Route::of::<authzen::AccessEvaluations>(),
@@ -262,6 +278,7 @@ impl Backend for Mount {
             ));
         }
         self.state.replays.begin(self.clock.now());
+        self.state.presented.begin(self.clock.now());
         let standby = self.state.system.is_read_only().await?;
         self.state.set_standby(standby);
         if standby {
@@ -283,6 +300,10 @@ impl Backend for Mount {
             Operation::Periodic => {
                 let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
                 tidy(&cx).await.map(|()| None)
+            }
+            Operation::Renew if request.login.is_some() => {
+                let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+                session::renew(&cx, request.login.unwrap_or_default()).await
             }
             Operation::Renew | Operation::Revoke => self.lease(request).await,
             Operation::Create
@@ -316,6 +337,7 @@ impl Backend for Mount {
 /// If storage fails.
 async fn tidy(cx: &Cx) -> Result<()> {
     cx.rates.forget_idle(cx.now);
+    cx.presented.forget_expired(cx.now);
     delegations_tidy::tidy(cx).await?;
     crate::credentials::tidy::tidy(cx).await?;
     crate::keys::tidy::tidy(cx).await
@@ -347,6 +369,7 @@ impl Mount {
         if self.storage.get(LAYOUT_KEY).await?.is_none() {
             // A new mount: no other process can have seen anything.
             self.state.replays.begin(Timestamp::EPOCH);
+            self.state.presented.begin(Timestamp::EPOCH);
             let write = crate::framework::storage::Write::Put {
                 key: LAYOUT_KEY.to_owned(),
                 value: LAYOUT.to_string().into_bytes(),
@@ -395,7 +418,19 @@ async fn admit(audience: Audience, unauthenticated: bool, cx: &Cx) -> Result<()>
         Audience::Operator | Audience::Caller if unauthenticated => {
             Err(Error::Denied("permission denied".to_owned()))
         }
+        Audience::Caller
+            if cx.caller.entity_id.is_none() && session::is_of_login(&cx.caller.display_name) =>
+        {
+            Err(Error::Denied(
+                "this token is an agent's, for one request elsewhere: come with the agent's own"
+                    .to_owned(),
+            ))
+        }
         Audience::Public | Audience::Caller => Ok(()),
+        // Such a token has no entity by which the agent would be known.
+        Audience::Operator if session::is_of_login(&cx.caller.display_name) => Err(Error::Denied(
+            "this token is an agent's, and agents may not govern: ask an operator".to_owned(),
+        )),
         Audience::Operator => match &cx.caller.entity_id {
             Some(entity) => match cx.agents.by_entity(entity).await? {
                 Some(agent) => Err(Error::Denied(format!(

@@ -23,8 +23,13 @@ use crate::framework::error::Result;
 use crate::framework::request;
 use crate::framework::storage::Storage;
 use crate::framework::system::SystemView;
+use crate::issuers::fetch::Network;
+use crate::issuers::keys::KeySets;
+use crate::issuers::store::IssuerStore;
 use crate::keys::store::KeyStore;
 use crate::locations::store::LocationStore;
+use crate::login::gate::Gate;
+use crate::login::replay::Presented;
 use crate::model::time::{Timestamp, Ttl};
 use crate::policies::store::PolicyStore;
 use crate::targets::store::TargetStore;
@@ -67,6 +72,14 @@ pub struct State {
     pub replays: Replays,
     /// Where the last removal of expired records stopped.
     pub tidied: Cursors,
+    /// Whose tokens are believed at a login.
+    pub issuers: IssuerStore,
+    /// The keys of those that were fetched.
+    pub key_sets: KeySets,
+    /// What was presented at a login and may not be again.
+    pub presented: Presented,
+    /// How many log in at a time.
+    pub logins: Gate,
     /// The latest decisions, in memory.
     pub recent: Recent,
     /// How much of each rate is used on this node.
@@ -101,6 +114,10 @@ impl State {
             replays: Replays::default(),
             tidied: Cursors::default(),
             storage: Arc::clone(storage),
+            issuers: IssuerStore::new(storage, &standby),
+            key_sets: KeySets::new(Arc::new(Network)),
+            presented: Presented::default(),
+            logins: Gate::default(),
             recent: Recent::default(),
             rates: Arc::default(),
             system,
@@ -154,7 +171,8 @@ impl State {
             || self.delegations.invalidate(key)
             || self.consents.invalidate(key)
             || self.credentials.invalidate(key)
-            || self.statuses.invalidate(key);
+            || self.statuses.invalidate(key)
+            || self.issuers.invalidate(key);
         if !known {
             tracing::debug!("another node changed a storage key that this release does not cache");
         }

@@ -226,6 +226,16 @@ pub fn apply(agent: &mut Agent, input: AgentInput, cx: &Cx) -> Result<()> {
         software,
         optional_authorization_details
     );
+    if agent.issuer.is_empty() != agent.subject.is_empty() {
+        return Err(Error::field(
+            if agent.issuer.is_empty() {
+                "issuer"
+            } else {
+                "subject"
+            },
+            "is needed too: an agent is known by `issuer` and `subject` together",
+        ));
+    }
     agent.updated_at = cx.now;
     Ok(())
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::framework::error::{Error, Result};
@@ -11,6 +12,7 @@ use crate::framework::record::{Collection, Record};
 use crate::framework::storage::Storage;
 use crate::model::agent::{Agent, DEFAULT_CEILING};
 use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
+use crate::model::text::hex;
 
 /// An agent as it is stored. The noun is the first version's shape; a change
 /// to it that old records do not have becomes a second version here.
@@ -60,6 +62,19 @@ pub enum EntityPointer {
     },
 }
 
+/// From who an agent is at an external issuer to the agent. Stored under the
+/// digest of both names.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "v", deny_unknown_fields)]
+pub enum ExternalPointer {
+    /// The first version.
+    #[serde(rename = "1")]
+    V1 {
+        /// Which agent it is.
+        id: AgentId,
+    },
+}
+
 macro_rules! pointer {
     ($name:ident, $prefix:literal) => {
         impl Record for $name {
@@ -79,6 +94,7 @@ macro_rules! pointer {
 }
 pointer!(NamePointer, "agent-name/");
 pointer!(EntityPointer, "agent-entity/");
+pointer!(ExternalPointer, "agent-external/");
 
 /// The agents of a mount, in storage.
 #[derive(Debug)]
@@ -87,6 +103,7 @@ pub struct AgentStore {
     records: Collection<AgentRecord>,
     names: Collection<NamePointer>,
     entities: Collection<EntityPointer>,
+    external: Collection<ExternalPointer>,
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -99,6 +116,7 @@ impl AgentStore {
             records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             names: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             entities: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            external: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             writing: tokio::sync::Mutex::new(()),
         }
     }
@@ -130,6 +148,21 @@ impl AgentStore {
         };
         let agent = self.get(&id).await?;
         Ok(agent.filter(|agent| agent.entity_id == *entity))
+    }
+
+    /// The agent that `issuer` calls `subject`, both compared byte for byte.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn by_external(&self, issuer: &str, subject: &str) -> Result<Option<Arc<Agent>>> {
+        let Some(key) = external_key(issuer, subject) else {
+            return Ok(None);
+        };
+        let Some(id) = self.external.get(&key).await? else {
+            return Ok(None);
+        };
+        let agent = self.get(&id).await?;
+        Ok(agent.filter(|agent| agent.issuer == issuer && agent.subject == subject))
     }
 
     /// The ids of all agents, oldest first.
@@ -212,7 +245,8 @@ impl AgentStore {
                 ),
             ));
         }
-        self.write(agent, alike.is_none()).await
+        self.check_external(&agent).await?;
+        self.write(agent, alike.as_deref()).await
     }
 
     /// Changes an agent that is there.
@@ -230,9 +264,11 @@ impl AgentStore {
                 "there is no agent with the id {id}"
             )));
         };
-        let mut agent = (*agent).clone();
+        let before = agent;
+        let mut agent = (*before).clone();
         change(&mut agent)?;
-        self.write(agent, false).await
+        self.check_external(&agent).await?;
+        self.write(agent, Some(&before)).await
     }
 
     /// Removes an agent. Its id is never used again.
@@ -246,11 +282,12 @@ impl AgentStore {
         };
         let (likeness, entity) = (agent.name.likeness(), agent.entity_id.as_str());
         // The record goes first: a pointer to nothing is nobody.
-        let writes = vec![
+        let mut writes = vec![
             self.records.delete(id.as_str()),
             self.entities.delete(entity),
             self.names.delete(&likeness),
         ];
+        writes.extend(external_of(&agent).map(|key| self.external.delete(&key)));
         self.forget(&agent);
         let removed = self.storage.commit(writes).await;
         self.forget(&agent);
@@ -265,7 +302,10 @@ impl AgentStore {
 
     /// Another node changed `key`. Whether it is ours.
     pub fn invalidate(&self, key: &str) -> bool {
-        self.records.invalidate(key) || self.names.invalidate(key) || self.entities.invalidate(key)
+        self.records.invalidate(key)
+            || self.names.invalidate(key)
+            || self.entities.invalidate(key)
+            || self.external.invalidate(key)
     }
 
     async fn alike(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
@@ -275,25 +315,55 @@ impl AgentStore {
         }
     }
 
+    /// Two agents may not be one at an issuer: whoever presents its token is
+    /// one of them.
+    async fn check_external(&self, agent: &Agent) -> Result<()> {
+        let other = self.by_external(&agent.issuer, &agent.subject).await?;
+        match other.filter(|other| other.id != agent.id) {
+            Some(other) => Err(Error::field(
+                "subject",
+                format_args!(
+                    "the agent `{}` has this subject at this issuer already",
+                    other.name
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// Stores an agent. The record is what counts: a new agent's pointers go
     /// before it, since a pointer to nothing is nobody; an agent that is there
-    /// keeps its pointers, so changing it is one write on any host.
-    async fn write(&self, agent: Agent, is_new: bool) -> Result<Arc<Agent>> {
+    /// keeps its pointers, so changing it is one write on any host, unless it
+    /// becomes another at its issuer.
+    async fn write(&self, agent: Agent, before: Option<&Agent>) -> Result<Arc<Agent>> {
         let id = agent.id.clone();
         let mut writes = Vec::new();
-        if is_new {
+        if before.is_none() {
             writes.push(self.names.put(&agent.name.likeness(), &id)?);
             writes.push(self.entities.put(agent.entity_id.as_str(), &id)?);
+        }
+        let (old, new) = (before.and_then(external_of), external_of(&agent));
+        if old != new {
+            writes.extend(old.as_deref().map(|key| self.external.delete(key)));
+            if let Some(key) = &new {
+                writes.push(self.external.put(key, &id)?);
+            }
         }
         writes.push(self.records.put(id.as_str(), &agent)?);
         let agent = Arc::new(agent);
         self.forget(&agent);
+        if let Some(before) = before {
+            self.forget(before);
+        }
         let ticket = self.records.begin(id.as_str());
         let done = self.storage.commit(writes).await;
         self.records
             .settle(id.as_str(), done.is_ok().then_some(&agent), ticket);
         self.names.forget(&agent.name.likeness());
         self.entities.forget(agent.entity_id.as_str());
+        for key in [old, new].iter().flatten() {
+            self.external.forget(key);
+        }
         done.map(|()| agent)
     }
 
@@ -301,5 +371,22 @@ impl AgentStore {
         self.records.forget(agent.id.as_str());
         self.names.forget(&agent.name.likeness());
         self.entities.forget(agent.entity_id.as_str());
+        if let Some(key) = external_of(agent) {
+            self.external.forget(&key);
+        }
     }
+}
+
+fn external_of(agent: &Agent) -> Option<String> {
+    external_key(&agent.issuer, &agent.subject)
+}
+
+/// Two names of any characters as one storage key: a digest in hexadecimal,
+/// over the length of the first, so that they cannot be cut elsewhere.
+fn external_key(issuer: &str, subject: &str) -> Option<String> {
+    if issuer.is_empty() || subject.is_empty() {
+        return None;
+    }
+    let text = format!("{}:{issuer}{subject}", issuer.len());
+    Some(hex(digest(&SHA256, text.as_bytes()).as_ref()))
 }

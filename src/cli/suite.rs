@@ -315,6 +315,7 @@ impl Given {
             vault_policies: Vec::new(),
             vault_paths: Vec::new(),
             vault_token_type: TokenType::default(),
+            vault_alias: false,
             created_at: now,
             updated_at: now,
         })

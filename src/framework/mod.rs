@@ -20,3 +20,4 @@ pub mod router;
 pub mod snapshot;
 pub mod storage;
 pub mod system;
+pub mod trust;

@@ -199,6 +199,13 @@ impl Claims {
         }
     }
 
+    /// The claim that an operator named, if it is text that is not empty and
+    /// safe to show.
+    #[must_use]
+    pub fn named(&self, claim: &str) -> Option<&str> {
+        read::named(&self.all, claim)
+    }
+
     fn check_issuer(&self, expected: &Expectations<'_>) -> Result<(), ClaimError> {
         let found = self
             .issuer

@@ -203,6 +203,15 @@ string_id!(
     LocationName, "a location's name", check_name, []
 );
 string_id!(
+    /// The name of an issuer whose tokens a mount believes.
+    IssuerName, "an issuer's name", check_name, []
+);
+string_id!(
+    /// The id of one definition of an issuer: a UUID, never used twice. What is
+    /// known of an issuer hangs on it, and so ends with the definition.
+    IssuerId, "an issuer's id", check_uuid, []
+);
+string_id!(
     /// An agent's id: a UUID, never used twice.
     AgentId, "an agent's id", check_uuid, []
 );
@@ -243,7 +252,14 @@ macro_rules! minted {
         }
     )*};
 }
-minted!(AgentId, DecisionId, CredentialId, DelegationId, ConsentId);
+minted!(
+    AgentId,
+    IssuerId,
+    DecisionId,
+    CredentialId,
+    DelegationId,
+    ConsentId
+);
 
 fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
     let millis = u64::try_from(now.unix_millis()).unwrap_or(0);

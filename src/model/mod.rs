@@ -11,6 +11,7 @@ pub mod credential;
 pub mod decision;
 pub mod delegation;
 pub mod ids;
+pub mod issuer;
 pub mod pattern;
 pub mod secret;
 pub mod target;

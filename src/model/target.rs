@@ -161,6 +161,9 @@ pub struct Target {
     /// Which kind of token the host makes for it.
     #[serde(default)]
     pub vault_token_type: TokenType,
+    /// Whether its tokens have an alias, and so an identity entity.
+    #[serde(default)]
+    pub vault_alias: bool,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -212,6 +212,25 @@ fn auth(auth: Auth) -> pb::Auth {
     }
 }
 
+/// The answer to the renewal of a login. The host takes all of it for the
+/// token from then on, so what it held and nobody changes is said again.
+pub(super) fn renewed(
+    mut reply: pb::HandleRequestReply,
+    held: Option<pb::Auth>,
+) -> pb::HandleRequestReply {
+    let answered = reply.response.as_mut().and_then(|said| said.auth.as_mut());
+    if let (Some(auth), Some(held)) = (answered, held) {
+        *auth = pb::Auth {
+            lease_options: auth.lease_options.take(),
+            internal_data: std::mem::take(&mut auth.internal_data),
+            metadata: std::mem::take(&mut auth.metadata),
+            explicit_max_ttl: auth.explicit_max_ttl,
+            ..held
+        };
+    }
+    reply
+}
+
 /// An instant on the host's wire.
 fn issue_time(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp {

@@ -176,6 +176,7 @@ impl pb::backend_server::Backend for Mounts {
         let mount = self.of(&request)?;
         let wire = request.into_inner().request.unwrap_or_default();
         let id = wire.id.clone();
+        let held = wire.auth.clone();
         let outcome = match convert::request(operation, wire) {
             Ok(request) => {
                 self.finish(async move { mount.backend.handle(request).await })
@@ -183,7 +184,8 @@ impl pb::backend_server::Backend for Mounts {
             }
             Err(error) => Err(error),
         };
-        Ok(Response::new(convert::reply(operation, &id, outcome)))
+        let reply = convert::reply(operation, &id, outcome);
+        Ok(Response::new(convert::renewed(reply, held)))
     }
 
     async fn handle_existence_check(

@@ -49,6 +49,7 @@ pub struct TargetView {
     #[schemars(with = "Vec<Map<String, Value>>")]
     vault_paths: Vec<VaultPathAccess>,
     vault_token_type: TokenType,
+    vault_alias: bool,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -76,6 +77,7 @@ impl TargetView {
             vault_policies: target.vault_policies,
             vault_paths: target.vault_paths,
             vault_token_type: target.vault_token_type,
+            vault_alias: target.vault_alias,
             created_at: target.created_at,
             updated_at: target.updated_at,
         }
@@ -187,6 +189,9 @@ pub struct WriteTarget {
     /// Which kind of token the server makes: `service` (the default) or `batch`,
     /// which it does not store, so that it cannot be counted or revoked.
     vault_token_type: Option<TokenType>,
+    /// Whether the token has the agent's id as its alias on this mount. The
+    /// server then joins it to an identity entity, whose policies apply as well.
+    vault_alias: Option<bool>,
 }
 
 impl Endpoint<State> for WriteTarget {
@@ -264,6 +269,7 @@ fn blank(name: &TargetName, now: Timestamp) -> Target {
         vault_policies: Vec::new(),
         vault_paths: Vec::new(),
         vault_token_type: TokenType::default(),
+        vault_alias: false,
         created_at: now,
         updated_at: now,
     }
@@ -288,7 +294,7 @@ impl WriteTarget {
         );
         replace!(default_ttl, max_ttl, consent, claims);
         replace!(proof_of_possession, leased, status_list);
-        replace!(vault_policies, vault_token_type);
+        replace!(vault_policies, vault_token_type, vault_alias);
         if let Some(uses) = self.max_uses {
             target.max_uses = (uses > 0).then_some(uses);
         }
@@ -389,6 +395,9 @@ fn check_kind(target: &Target) -> Result<()> {
         }
         if target.vault_token_type != TokenType::default() {
             return only("vault_token_type", "`vault_token`");
+        }
+        if target.vault_alias {
+            return only("vault_alias", "`vault_token`");
         }
     }
     if kind == CredentialType::VaultToken {

@@ -133,6 +133,7 @@ fn target() -> Target {
         vault_policies: Vec::new(),
         vault_paths: Vec::new(),
         vault_token_type: TokenType::default(),
+        vault_alias: false,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     }

@@ -9,18 +9,35 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// A request as it is sent.
-pub(crate) struct Ask(Vec<u8>);
+/// A request as it is sent, and the status of the answer that it must get.
+pub(crate) struct Ask {
+    bytes: Vec<u8>,
+    status: u16,
+}
 
 impl Ask {
     /// A request below `/v1/`.
     pub(crate) fn new(method: &str, path: &str, token: &str, body: &str) -> Self {
+        Self::headed(method, path, &format!("X-Vault-Token: {token}\r\n"), body)
+    }
+
+    /// The same, with other header lines than a token's.
+    pub(crate) fn headed(method: &str, path: &str, headers: &str, body: &str) -> Self {
         let text = format!(
-            "{method} /v1/{path} HTTP/1.1\r\nHost: localhost\r\nX-Vault-Token: {token}\r\n\
+            "{method} /v1/{path} HTTP/1.1\r\nHost: localhost\r\n{headers}\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
-        Self(text.into_bytes())
+        Self {
+            bytes: text.into_bytes(),
+            status: 200,
+        }
+    }
+
+    /// The same, where it must be refused.
+    pub(crate) const fn refused(mut self, status: u16) -> Self {
+        self.status = status;
+        self
     }
 }
 
@@ -42,8 +59,8 @@ impl Connection {
     }
 
     /// Asks, and waits for the whole answer, which must be a good one.
-    fn ask(&mut self, ask: &Ask) {
-        self.stream.write_all(&ask.0).unwrap();
+    pub(crate) fn ask(&mut self, ask: &Ask) {
+        self.stream.write_all(&ask.bytes).unwrap();
         let mut filled = 0;
         while !is_whole(&self.buffer[..filled]) {
             let read = self.stream.read(&mut self.buffer[filled..]).unwrap();
@@ -52,7 +69,7 @@ impl Connection {
         }
         let answer = &self.buffer[..filled];
         assert!(
-            answer.starts_with(b"HTTP/1.1 200 "),
+            answer.starts_with(format!("HTTP/1.1 {} ", ask.status).as_bytes()),
             "{}",
             String::from_utf8_lossy(answer)
         );

@@ -12,6 +12,7 @@
     reason = "a bench is no server"
 )]
 
+#[expect(dead_code, reason = "the other bench uses more of it")]
 mod load;
 #[path = "../server/support/mod.rs"]
 #[expect(

@@ -58,6 +58,21 @@ async fn written() -> Vec<(String, Vec<u8>)> {
         .await;
     delegate(&world).await;
     world
+        .ok(
+            "config/issuers/idp",
+            json!({
+                "issuer_id": "https://idp.example.com", "use_jwks": false, "audiences": "vault",
+                "public_keys": [{ "key_id": "a", "pem": "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}" }],
+            }),
+        )
+        .await;
+    world
+        .ok(
+            &format!("config/issuers/idp/subjects/{HUMAN_ENTITY}"),
+            json!({ "subject": "alice" }),
+        )
+        .await;
+    world
         .storage
         .keys()
         .into_iter()
@@ -186,6 +201,8 @@ async fn every_record_ever_written_can_be_read() {
         "locations/office",
         "baselines/group/support",
         "baselines/entity/human-entity",
+        "config/issuers/idp",
+        "config/issuers/idp/subjects/human-entity",
     ] {
         assert!(world.read(path).await.is_some(), "{path}");
     }

@@ -47,11 +47,21 @@ impl World {
     /// A mount over storage that is there already, as after a restart.
     pub(crate) fn over(storage: Arc<MemoryStorage>) -> Self {
         let seen = Arc::clone(&storage) as Arc<dyn Storage>;
-        Self::over_as(storage, seen)
+        Self::made(storage, seen, MountType::Secrets)
     }
 
     /// The same, where the mount sees the storage as something else shows it.
     pub(crate) fn over_as(storage: Arc<MemoryStorage>, seen: Arc<dyn Storage>) -> Self {
+        Self::made(storage, seen, MountType::Secrets)
+    }
+
+    /// An auth mount over storage that may be there already.
+    pub(crate) fn auth(storage: Arc<MemoryStorage>) -> Self {
+        let seen = Arc::clone(&storage) as Arc<dyn Storage>;
+        Self::made(storage, seen, MountType::Auth)
+    }
+
+    fn made(storage: Arc<MemoryStorage>, seen: Arc<dyn Storage>, mount_type: MountType) -> Self {
         let system = Arc::new(FakeSystem::default());
         for (id, name) in [
             (AGENT_ENTITY, "bot"),
@@ -67,7 +77,7 @@ impl World {
         }
         let clock = TestClock(Arc::new(AtomicI64::new(START)));
         let config = MountConfig {
-            mount_type: MountType::Secrets,
+            mount_type,
             uuid: "test".into(),
         };
         let backend = Mounts::with_clock(clock.clone()).mount(

@@ -382,6 +382,7 @@ pub(crate) fn target(name: &str) -> Target {
         vault_policies: Vec::new(),
         vault_paths: Vec::new(),
         vault_token_type: TokenType::default(),
+        vault_alias: false,
         created_at: Timestamp::EPOCH,
         updated_at: Timestamp::EPOCH,
     }

@@ -15,6 +15,7 @@ mod install;
 mod issuing;
 mod leases;
 mod lifecycle;
+mod login;
 mod policies;
 mod possession;
 mod redeeming;

@@ -11,14 +11,7 @@ use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::cli::environment::Environment;
-
-/// Where systems keep the certificates that they trust.
-const SYSTEM_CERTIFICATES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use crate::framework::trust::SYSTEM_CERTIFICATES;
 
 /// What an installation asks of a server.
 pub(super) trait Api {

@@ -37,8 +37,17 @@ pub(super) fn text(
 fn name(value: &Value) -> Option<String> {
     value
         .as_str()
-        .filter(|text| !text.is_empty() && shown::check(text, MAX_NAME).is_ok())
+        .filter(|text| is_name(text))
         .map(str::to_owned)
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && shown::check(text, MAX_NAME).is_ok()
+}
+
+/// The claim, if it is a non-empty string that is safe to show.
+pub(super) fn named<'c>(claims: &'c Map<String, Value>, claim: &str) -> Option<&'c str> {
+    claims.get(claim)?.as_str().filter(|text| is_name(text))
 }
 
 /// A string of printable ASCII, which may be empty (RFC 6749 3.3).

@@ -4,6 +4,8 @@
 mod bao;
 mod http;
 mod identity;
+#[expect(dead_code, reason = "the house's tests use more of it than these do")]
+mod idp;
 mod mount;
 mod processes;
 mod tools;
@@ -11,6 +13,7 @@ mod tools;
 pub(crate) use self::bao::{Bao, STANDBY};
 pub(crate) use self::http::{Answer, Client};
 pub(crate) use self::identity::Login;
+pub(crate) use self::idp::{Idp, Signer};
 pub(crate) use self::mount::Mount;
 pub(crate) use self::tools::python;
 

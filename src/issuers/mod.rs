@@ -1,0 +1,11 @@
+//! Whose tokens this mount believes: their definitions, their keys, and who
+//! their humans are here.
+
+pub mod addresses;
+pub mod api;
+pub mod check;
+pub mod fetch;
+pub mod keys;
+pub mod store;
+pub mod subjects;
+pub mod verify;

@@ -1,0 +1,186 @@
+//! `config/issuers/:name/subjects/…`: which entity a human of an issuer is.
+//! Nobody is found by guessing: an email, a name or an alias means nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
+use crate::framework::error::{Error, Result};
+use crate::framework::response::{Listing, Reply};
+use crate::model::ids::{EntityId, IssuerName};
+use crate::model::text;
+use crate::state::{Cx, State};
+
+const MAX_SUBJECT: usize = 512;
+
+/// What an issuer calls an entity, as it is read.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct SubjectView {
+    name: IssuerName,
+    entity_id: EntityId,
+    subject: String,
+}
+
+/// List the entities that an issuer has a name for.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ListSubjects {
+    /// Name of the issuer on this mount.
+    name: IssuerName,
+    /// Show ids after this one only.
+    #[serde(default)]
+    after: String,
+    /// Show at most this many; 0 shows all.
+    #[serde(default)]
+    limit: u32,
+}
+
+impl Endpoint<State> for ListSubjects {
+    const PLACE: Place = Place {
+        path: "config/issuers/{name}/subjects",
+        verb: Verb::List,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = Listing;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
+        let Some(issuer) = cx.issuers.get(&self.name).await? else {
+            return Ok(Listing::default().into());
+        };
+        let entities = cx
+            .issuers
+            .list_subjects(&issuer.id, &self.after, self.limit)
+            .await?;
+        Ok(Listing::of(entities).into())
+    }
+}
+
+/// Read what an issuer calls an entity.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadSubject {
+    /// Name of the issuer on this mount.
+    name: IssuerName,
+    /// Id of the identity entity.
+    entity_id: EntityId,
+}
+
+impl Endpoint<State> for ReadSubject {
+    const PLACE: Place = Place {
+        path: "config/issuers/{name}/subjects/{entity_id}",
+        verb: Verb::Read,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = SubjectView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<SubjectView>> {
+        let Self { name, entity_id } = self;
+        let Some(issuer) = cx.issuers.get(&name).await? else {
+            return Ok(Reply::Nothing);
+        };
+        let subject = cx.issuers.subject_of(&issuer.id, &entity_id).await?;
+        Ok(subject
+            .map(|subject| SubjectView {
+                name,
+                entity_id,
+                subject: (*subject).clone(),
+            })
+            .into())
+    }
+}
+
+/// Say what an issuer calls a human.
+///
+/// Tokens of the issuer whose `user_claim` is exactly this are about that
+/// entity. It must exist and be no agent. Without a mapping, a token says
+/// nothing about any human here.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct WriteSubject {
+    /// Name of the issuer on this mount.
+    name: IssuerName,
+    /// Id of the identity entity.
+    entity_id: EntityId,
+    /// Value of the issuer's `user_claim`, compared byte for byte.
+    subject: String,
+}
+
+impl Endpoint<State> for WriteSubject {
+    const PLACE: Place = Place {
+        path: "config/issuers/{name}/subjects/{entity_id}",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = SubjectView;
+
+    async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
+        let (Some(name), Some(entity)) = (
+            named::<IssuerName>(input, "name"),
+            named::<EntityId>(input, "entity_id"),
+        ) else {
+            return Ok(None);
+        };
+        match cx.issuers.get(&name).await? {
+            Some(issuer) => {
+                let subject = cx.issuers.subject_of(&issuer.id, &entity).await?;
+                Ok(Some(subject.is_some()))
+            }
+            None => Ok(Some(false)),
+        }
+    }
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<SubjectView>> {
+        let Self {
+            name,
+            entity_id,
+            subject,
+        } = self;
+        if subject.is_empty() {
+            return Err(Error::field("subject", "may not be empty"));
+        }
+        text::check(&subject, MAX_SUBJECT).map_err(|error| Error::field("subject", error))?;
+        let known = cx.system.entity(&entity_id).await?;
+        if known.is_none_or(|entity| entity.id != entity_id.as_str()) {
+            return Err(Error::field(
+                "entity_id",
+                "there is no such identity entity; create it under `identity/entity` first",
+            ));
+        }
+        if let Some(agent) = cx.agents.by_entity(&entity_id).await? {
+            return Err(Error::field(
+                "entity_id",
+                format_args!("this entity is the agent `{}`, and no human", agent.name),
+            ));
+        }
+        cx.issuers.map(&name, &entity_id, &subject).await?;
+        let view = SubjectView {
+            name,
+            entity_id,
+            subject,
+        };
+        Ok(view.into())
+    }
+}
+
+/// Forget what an issuer calls a human.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct DeleteSubject {
+    /// Name of the issuer on this mount.
+    name: IssuerName,
+    /// Id of the identity entity.
+    entity_id: EntityId,
+}
+
+impl Endpoint<State> for DeleteSubject {
+    const PLACE: Place = Place {
+        path: "config/issuers/{name}/subjects/{entity_id}",
+        verb: Verb::Delete,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = SubjectView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<SubjectView>> {
+        cx.issuers
+            .remove_subject(&self.name, &self.entity_id)
+            .await?;
+        Ok(Reply::Nothing)
+    }
+}

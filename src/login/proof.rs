@@ -1,0 +1,365 @@
+//! Which agent presents a token, and for which human.
+//!
+//! What a stranger is told is little: that a token is malformed, from nobody
+//! known, expired, spent, or not taken. Whoever holds a good token is told
+//! what is missing here. No text repeats what a token says.
+
+use std::sync::Arc;
+
+use crate::framework::error::{Error, Result};
+use crate::issuers::keys::KeysError;
+use crate::issuers::store::Trusted;
+use crate::issuers::verify::{self, Refusal};
+use crate::jose::alg::Algorithm;
+use crate::jose::claims::{Claims, Expectations, TypPolicy};
+use crate::jose::dpop::{self, HttpUri};
+use crate::jose::jws::{self, JwsError, MAX_TOKEN, Unverified};
+use crate::login::replay::{Once, Spent};
+use crate::login::subject;
+use crate::model::agent::Agent;
+use crate::model::authorization::Scope;
+use crate::model::ids::{AgentId, AgentName, EntityId, IssuerId, IssuerName};
+use crate::model::issuer::{ASSERTION_LIFETIME, Issuer};
+use crate::model::time::{Timestamp, Ttl};
+use crate::state::Cx;
+
+/// How far the clock of one who signs for themself may differ.
+const LEEWAY: Ttl = Ttl::from_secs(30);
+/// How long a proof of possession is good for.
+const PROOF_AGE: Ttl = Ttl::from_secs(60);
+
+/// What was presented.
+#[derive(Clone, Copy)]
+pub struct Presented<'a> {
+    /// A token that proves who the agent is.
+    pub jwt: &'a str,
+    /// A proof that its holder has the key it is bound to (RFC 9449).
+    pub dpop: Option<&'a str>,
+    /// A token that says for which human the agent asks (RFC 8693 2.1).
+    pub subject_token: Option<&'a str>,
+}
+
+impl std::fmt::Debug for Presented<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Presented([redacted])")
+    }
+}
+
+/// What was proven.
+#[derive(Clone, Debug)]
+pub struct Proven {
+    /// Who presents it.
+    pub agent: Arc<Agent>,
+    /// Whether its identity entity is disabled, or gone.
+    pub disabled: bool,
+    /// The human for whom it was given a token.
+    pub subject: Option<EntityId>,
+    /// What the tokens are for, as they say.
+    pub details: Option<Scope>,
+    /// Whether they should say so and do not.
+    pub lacks_details: bool,
+    /// When the tokens end that grant the authority.
+    pub until: Option<Timestamp>,
+    /// The definition of the issuer that vouched for the agent; none, where
+    /// its own key did.
+    pub issuer: Option<(IssuerName, IssuerId)>,
+    /// What may not be presented again.
+    pub(super) once: Vec<Once>,
+}
+
+impl Proven {
+    /// An agent that was recognised, and nothing else yet.
+    fn agent(agent: Arc<Agent>) -> Self {
+        Self {
+            agent,
+            disabled: true,
+            subject: None,
+            details: None,
+            lacks_details: false,
+            until: None,
+            issuer: None,
+            once: Vec::new(),
+        }
+    }
+
+    /// Uses up what may be used once. The last thing before the decision.
+    ///
+    /// # Errors
+    /// If it was used before, or may have been. A node that only reads asks the
+    /// host to have the active node serve the request: one node remembers.
+    pub fn spend(&self, cx: &Cx) -> Result<()> {
+        if self.once.is_empty() {
+            return Ok(());
+        }
+        if cx.is_standby() {
+            return Err(Error::forward());
+        }
+        cx.presented.spend(&self.once, cx.now).map_err(|spent| match spent {
+            Spent::Before => refused("token.spent", "the token was used before: make or get a fresh one"),
+            Spent::Unknown => refused("token.spent", "the token was made before this server's plugin started, and may have been used then: make or get a fresh one"),
+            Spent::Full => Error::Limited("login refused (token.unremembered): too many tokens are remembered already; retry later".to_owned()),
+        })
+    }
+
+    /// What `claims` of a token of `issuer` are for narrows what may be asked.
+    pub(super) fn narrow(&mut self, claims: &Claims, issuer: &Issuer) -> Result<()> {
+        match details(claims, issuer)? {
+            Some(more) => {
+                self.details = Some(match &self.details {
+                    Some(details) => details.intersect(&more),
+                    None => more,
+                });
+            }
+            None => self.lacks_details |= !issuer.optional_authorization_details,
+        }
+        if issuer.jwt_type.grants() {
+            self.until = match (self.until, claims.expires_at) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            };
+        }
+        Ok(())
+    }
+
+    /// A token that may be presented once is remembered.
+    pub(super) fn once(&mut self, claims: &Claims, issuer: &Issuer) {
+        if issuer.unique_id_claim.is_empty() {
+            return;
+        }
+        self.once.push(Once {
+            maker: format!("issuer:{}", issuer.id),
+            id: claims
+                .named(&issuer.unique_id_claim)
+                .unwrap_or_default()
+                .to_owned(),
+            made_at: claims.issued_at.unwrap_or(Timestamp::EPOCH),
+            until: claims
+                .expires_at
+                .unwrap_or(Timestamp::EPOCH)
+                .plus(issuer.clock_skew_leeway),
+        });
+    }
+}
+
+/// Establishes who asks. Remembers nothing: that is for [`Proven::spend`].
+///
+/// # Errors
+/// As much as whoever presented it may know.
+pub async fn prove(cx: &Cx, presented: &Presented<'_>) -> Result<Proven> {
+    let token = decode(presented.jwt)?;
+    let mut proven = match trusted(cx, &token).await? {
+        Some(trusted) => by_issuer(cx, token, &trusted, presented).await?,
+        None => by_own_key(cx, token).await?,
+    };
+    proven.disabled = is_disabled(cx, &proven.agent).await?;
+    if let Some(token) = presented.subject_token {
+        subject::add(cx, &mut proven, decode(token)?).await?;
+    }
+    Ok(proven)
+}
+
+/// The issuer that a token names, if this mount believes it. Its own
+/// credentials are no proof here, whatever is configured.
+pub(super) async fn trusted(cx: &Cx, token: &Unverified<'_>) -> Result<Option<Arc<Trusted>>> {
+    let Some(issuer) = token.unverified_issuer() else {
+        return Ok(None);
+    };
+    if cx.config.get().await?.issuer == issuer {
+        return Ok(None);
+    }
+    cx.issuers.trusted(&issuer).await
+}
+
+async fn by_issuer(
+    cx: &Cx,
+    token: Unverified<'_>,
+    trusted: &Trusted,
+    presented: &Presented<'_>,
+) -> Result<Proven> {
+    let issuer = &trusted.issuer;
+    let told = |refusal| told(&refusal, &issuer.name);
+    if !issuer.jwt_type.proves_agents() {
+        return Err(not_taken());
+    }
+    let claims = verify::verify(cx, token, trusted).await.map_err(told)?;
+    let parties = verify::parties(&claims, trusted).map_err(told)?;
+    let possession = possession(cx, &claims, presented).await?;
+    let agent = cx
+        .agents
+        .by_external(&issuer.issuer_id, &parties.agent)
+        .await?;
+    let Some(agent) = agent else {
+        return Err(refused(
+            "agent.unknown",
+            "the token is good, and no agent is registered with its issuer as `issuer` and its client or actor as `subject`",
+        ));
+    };
+    let mut proven = Proven::agent(agent);
+    proven.issuer = Some((issuer.name.clone(), issuer.id.clone()));
+    proven.once.extend(possession);
+    proven.once(&claims, issuer);
+    proven.narrow(&claims, issuer)?;
+    if let Some(human) = parties.human {
+        proven.subject = Some(subject::entity(cx, issuer, &human).await?);
+    }
+    Ok(proven)
+}
+
+/// An assertion that an agent made for one login, with a key in its record
+/// (RFC 7523 3, RFC 7521 5.2). It is addressed to this mount by its `issuer`,
+/// or by the URL of its `login`.
+async fn by_own_key(cx: &Cx, token: Unverified<'_>) -> Result<Proven> {
+    let name = token.unverified_issuer().unwrap_or_default();
+    let own = cx.config.get().await?.issuer.clone();
+    let agent = match (name.parse::<AgentId>(), name.parse::<AgentName>()) {
+        (Ok(id), _) => cx.agents.get(&id).await?,
+        (Err(_), Ok(name)) => cx.agents.by_name(&name).await?,
+        (Err(_), Err(_)) => None,
+    };
+    let Some(agent) = agent.filter(|agent| !agent.public_keys.is_empty() && !own.is_empty()) else {
+        return Err(unknown());
+    };
+    let keys = agent.public_keys.iter().map(|registered| registered.key());
+    let verified = jws::verify(token, keys, &Algorithm::ALL).map_err(|_| unknown())?;
+    let login = format!("{own}/login");
+    let expected = Expectations {
+        issuer: &name,
+        audiences: &[&own, &login],
+        sole_audience: true,
+        now: cx.now,
+        leeway: LEEWAY,
+        typ: TypPolicy::AbsentOr(&["JWT", "client-authentication+jwt"]),
+        require_exp: true,
+        max_age: None,
+        max_lifetime: Some(ASSERTION_LIFETIME),
+        required: &["sub", "jti", "iat"],
+    };
+    let claims = Claims::check(verified, &expected).map_err(|error| {
+        let refusal = Refusal::from(error);
+        if refusal.is_expiry() {
+            expired()
+        } else {
+            not_taken()
+        }
+    })?;
+    // Who asserts something about another, or names an actor, is no agent
+    // that says who it is.
+    if claims.subject.as_deref() != Some(&name) || claims.actor.is_some() || claims.jkt.is_some() {
+        return Err(not_taken());
+    }
+    let once = Once {
+        maker: format!("agent:{}", agent.id),
+        id: claims.id.clone().unwrap_or_default(),
+        made_at: claims.issued_at.unwrap_or(Timestamp::EPOCH),
+        until: claims.expires_at.unwrap_or(Timestamp::EPOCH).plus(LEEWAY),
+    };
+    let mut proven = Proven::agent(agent);
+    proven.once.push(once);
+    Ok(proven)
+}
+
+/// A token that is bound to a key is taken only from whoever has that key.
+async fn possession(cx: &Cx, claims: &Claims, presented: &Presented<'_>) -> Result<Option<Once>> {
+    let Some(jkt) = &claims.jkt else {
+        return Ok(None);
+    };
+    let Some(proof) = presented.dpop else {
+        return Err(refused(
+            "proof.required",
+            "the token is bound to a key: send a proof of its possession as `dpop`",
+        ));
+    };
+    let own = &cx.config.get().await?.issuer;
+    let Ok(uri) = format!("{own}/login").parse::<HttpUri>() else {
+        return Err(Error::Invalid(
+            "this mount has no issuer yet, so no proof can be for it; an operator sets `issuer` under `config`".to_owned(),
+        ));
+    };
+    let expected = dpop::Expected {
+        method: "POST",
+        uri: &uri,
+        access_token: Some(presented.jwt),
+        jkt: Some(jkt),
+        nonce: None,
+        algorithms: &Algorithm::ALL,
+        now: cx.now,
+        max_age: PROOF_AGE,
+        skew: LEEWAY,
+    };
+    let proof = dpop::verify(proof, &expected)
+        .map_err(|error| refused("proof.refused", &error.to_string()))?;
+    Ok(Some(Once {
+        maker: format!("dpop:{}", proof.jkt),
+        id: proof.jti,
+        made_at: proof.issued_at,
+        until: proof.issued_at.plus(PROOF_AGE),
+    }))
+}
+
+/// Whether the host says that the agent's entity is disabled. One that is
+/// gone, or became part of another, is not there to say yes.
+///
+/// # Errors
+/// If the host does not say.
+pub async fn is_disabled(cx: &Cx, agent: &Agent) -> Result<bool> {
+    let entity = cx.system.entity(&agent.entity_id).await?;
+    Ok(entity.is_none_or(|entity| entity.disabled || entity.id != agent.entity_id.as_str()))
+}
+
+/// The authorization details in a token, where its issuer puts them. What is
+/// not understood is refused: it could have been a restriction.
+fn details(claims: &Claims, issuer: &Issuer) -> Result<Option<Scope>> {
+    match claims.all.get(&issuer.authorization_details_claim) {
+        None => Ok(None),
+        Some(details) => Scope::from_json(details).map(Some).map_err(|error| {
+            Error::Invalid(format!(
+                "the token's authorization details are refused: {error}"
+            ))
+        }),
+    }
+}
+
+fn decode(token: &str) -> Result<Unverified<'_>> {
+    jws::decode(token, MAX_TOKEN).map_err(|error: JwsError| {
+        Error::Invalid(format!("login refused (token.malformed): {error}"))
+    })
+}
+
+/// What the holder of a token learns of why it is not believed.
+pub(super) fn told(refusal: &Refusal, issuer: &IssuerName) -> Error {
+    tracing::debug!(%issuer, problem = %refusal, "a token was refused");
+    match refusal {
+        Refusal::Keys(KeysError::Unavailable(_) | KeysError::Busy) => Error::Limited(
+            "login refused (issuer.unavailable): the keys of the token's issuer cannot be had now; retry later".to_owned(),
+        ),
+        refusal if refusal.is_expiry() => expired(),
+        Refusal::Keys(KeysError::NoneFits)
+        | Refusal::Signature(_)
+        | Refusal::Claims(_)
+        | Refusal::Foreign(_)
+        | Refusal::Unnamed(_) => not_taken(),
+    }
+}
+
+/// A refusal with a stable code.
+pub(super) fn refused(code: &str, why: &str) -> Error {
+    Error::Denied(format!("login refused ({code}): {why}"))
+}
+
+fn expired() -> Error {
+    refused("token.expired", "the token has expired: get a fresh one")
+}
+
+pub(super) fn not_taken() -> Error {
+    refused(
+        "token.refused",
+        "the token is not one that this mount takes: an operator can see why under `config/issuers/:name/check`",
+    )
+}
+
+pub(super) fn unknown() -> Error {
+    refused(
+        "token.unknown_issuer",
+        "neither an issuer that this mount believes nor a key of a registered agent vouches for the token",
+    )
+}

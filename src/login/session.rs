@@ -1,0 +1,268 @@
+//! The token that a login gets, and its renewal.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::authorize::{self, Applicant, Granted};
+use crate::credentials::claims;
+use crate::engine::{self, Permit};
+use crate::framework::error::{Error, Result};
+use crate::framework::request::Kept;
+use crate::framework::response::{Auth, Reply, Response};
+use crate::login::proof::{self, Proven, refused};
+use crate::model::authorization::Scope;
+use crate::model::decision::{AccessRequest, Outcome};
+use crate::model::ids::{
+    AgentId, ConsentId, DecisionId, DelegationId, EntityId, IssuerId, IssuerName, TargetName,
+};
+use crate::model::pattern::{Action, Resource};
+use crate::model::target::TokenType;
+use crate::model::text::Description;
+use crate::model::time::{Timestamp, Ttl};
+use crate::state::Cx;
+
+/// How every token of a login is called, after the mount's name and before the
+/// agent's.
+const MARK: &str = "agent:";
+
+/// Whether a caller's token, by its display name, came from a login here or on
+/// another mount of this plugin. Such a token may have no identity entity, and
+/// is no operator's for that.
+#[must_use]
+pub fn is_of_login(display_name: &str) -> bool {
+    display_name.starts_with(MARK) || display_name.contains(concat!("-", "agent:"))
+}
+
+/// What the host keeps of a login, for its renewal.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Session {
+    agent: AgentId,
+    epoch: u64,
+    issuer: Option<(IssuerName, IssuerId)>,
+    subject: Option<EntityId>,
+    delegation: Option<DelegationId>,
+    consent: Option<ConsentId>,
+    target: TargetName,
+    action: Action,
+    resource: Resource,
+    reason: Description,
+    context: Map<String, Value>,
+    details: Option<Scope>,
+    token_details: Option<Scope>,
+    policies: Vec<String>,
+    ends_at: Timestamp,
+}
+
+/// The token for a request that was allowed. It lives as long as the decision
+/// says, and no longer than the tokens that grant the authority.
+///
+/// # Errors
+/// If no time is left.
+pub fn open(cx: &Cx, proven: &Proven, granted: &Granted, request: AccessRequest) -> Result<Auth> {
+    let permit = &granted.permit;
+    let ttl = match proven.until {
+        Some(until) => permit.ttl().min(cx.now.until(until)),
+        None => permit.ttl(),
+    };
+    if ttl.is_zero() {
+        return Err(refused(
+            "limits.no_time",
+            "the token that grants the authority ends now: get a fresh one",
+        ));
+    }
+    let target = permit.target();
+    let token_type = match permit.max_uses() {
+        Some(_) => TokenType::Service,
+        None => target.vault_token_type,
+    };
+    let policies: Vec<String> = target
+        .vault_policies
+        .iter()
+        .map(|policy| policy.as_str().to_owned())
+        .collect();
+    let session = Session {
+        agent: permit.agent().id.clone(),
+        epoch: permit.agent().epoch,
+        issuer: proven.issuer.clone(),
+        subject: permit.subject().cloned(),
+        delegation: request.delegation,
+        consent: permit.consent().cloned(),
+        target: request.target,
+        action: request.action,
+        resource: request.resource,
+        reason: request.reason,
+        context: request.context,
+        details: request.details,
+        token_details: proven.details.clone(),
+        policies: policies.clone(),
+        ends_at: cx.now.plus(ttl),
+    };
+    Ok(Auth {
+        policies,
+        metadata: metadata(permit, &granted.decision),
+        display_name: format!("{MARK}{}", permit.agent().name),
+        ttl,
+        explicit_max_ttl: ttl,
+        renewable: token_type == TokenType::Service && may_be_renewed(permit),
+        num_uses: permit.max_uses(),
+        token_type,
+        bound_cidrs: Vec::new(),
+        alias: target.vault_alias.then(|| permit.agent().id.to_string()),
+        issued_at: cx.now,
+        internal: session.keep()?,
+    })
+}
+
+/// A yes that was used, and a use that was counted, are not there for a second
+/// decision.
+fn may_be_renewed(permit: &Permit) -> bool {
+    permit.max_uses().is_none()
+        && permit.consent().is_none()
+        && permit.chain().iter().all(|link| link.max_uses.is_none())
+}
+
+/// Who asked for what, for whom, and by which decision: in the clear in the
+/// audit entries of everything that is done with the token.
+fn metadata(permit: &Permit, decision: &DecisionId) -> BTreeMap<String, String> {
+    let agent = permit.agent();
+    let mut metadata = BTreeMap::from(
+        [
+            ("agent", agent.name.to_string()),
+            ("agent_id", agent.id.to_string()),
+            ("mode", permit.mode().as_str().to_owned()),
+            ("decision_id", decision.to_string()),
+            ("target", permit.target().name.to_string()),
+            ("action", permit.action().to_string()),
+            ("resource", permit.resource().to_string()),
+            (
+                "subject",
+                permit
+                    .subject()
+                    .map_or_else(|| agent.id.to_string(), ToString::to_string),
+            ),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    );
+    if let Some(link) = permit.chain().last() {
+        metadata.insert("delegation_id".to_owned(), link.id.to_string());
+    }
+    if let Some(consent) = claims::consent_of(permit) {
+        metadata.insert("consent_id".to_owned(), consent.to_string());
+    }
+    metadata
+}
+
+/// Renews a token: the same request is decided anew, from what holds now. Its
+/// end stays where it was.
+///
+/// # Errors
+/// If it would not be allowed now; the host then refuses the renewal, and the
+/// token lives to its end.
+pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
+    let session = Session::read(kept.internal)?;
+    let Some(agent) = cx.agents.get(&session.agent).await? else {
+        return Err(ended("the agent is not registered any more"));
+    };
+    if agent.epoch != session.epoch {
+        return Err(ended("the agent was revoked since"));
+    }
+    if let Some((name, id)) = &session.issuer {
+        let issuer = cx.issuers.get(name).await?;
+        if issuer.is_none_or(|issuer| issuer.id != *id || !issuer.enabled) {
+            return Err(ended(
+                "the issuer that vouched for the agent is believed no more",
+            ));
+        }
+    }
+    let applicant = Applicant {
+        disabled: proof::is_disabled(cx, &agent).await?,
+        agent: Some(agent),
+        token_details: session.token_details.clone(),
+    };
+    let request = AccessRequest {
+        subject: session.subject.clone(),
+        delegation: session.delegation.clone(),
+        consent: session.consent.clone(),
+        reason: session.reason.clone(),
+        context: session.context.clone(),
+        details: session.details.clone(),
+        ..AccessRequest::new(
+            session.target.clone(),
+            session.action.clone(),
+            session.resource.clone(),
+        )
+    };
+    // Nobody is asked to agree to what goes on already.
+    let gathered = authorize::gather(cx, &request, applicant.clone()).await?;
+    if engine::decide(&request, &gathered.facts).outcome == Outcome::ConsentRequired {
+        return Err(ended("a human must agree to it first"));
+    }
+    let Granted { decision, permit } = authorize::authorize_as(cx, applicant, request)
+        .await?
+        .granted()?;
+    let policies = permit.target().vault_policies.iter();
+    if !policies.map(|policy| policy.as_str()).eq(&session.policies) {
+        return Err(ended("the target's policies have changed since"));
+    }
+    let left = permit.ttl().min(cx.now.until(session.ends_at));
+    let ttl = if kept.increment.is_zero() {
+        left
+    } else {
+        left.min(kept.increment)
+    };
+    if ttl.is_zero() || !may_be_renewed(&permit) {
+        return Err(ended("its time is up"));
+    }
+    let issued_at = kept.issued_at.unwrap_or(cx.now);
+    let auth = Auth {
+        policies: session.policies.clone(),
+        metadata: metadata(&permit, &decision),
+        display_name: format!("{MARK}{}", permit.agent().name),
+        ttl,
+        explicit_max_ttl: issued_at.until(session.ends_at).max(Ttl::from_secs(1)),
+        renewable: true,
+        num_uses: None,
+        token_type: TokenType::Service,
+        bound_cidrs: Vec::new(),
+        alias: None,
+        issued_at,
+        internal: session.keep()?,
+    };
+    Response::encode(Reply::Login(auth, Map::new()))
+}
+
+impl Session {
+    fn keep(&self) -> Result<Map<String, Value>> {
+        match serde_json::to_value(self) {
+            Ok(Value::Object(kept)) => Ok(kept),
+            Ok(_) | Err(_) => Err(Error::Internal("a login cannot be kept".to_owned())),
+        }
+    }
+
+    fn read(kept: Map<String, Value>) -> Result<Self> {
+        serde_json::from_value(Value::Object(kept))
+            .map_err(|_| ended("the login was made by another release of this plugin"))
+    }
+}
+
+fn ended(why: &str) -> Error {
+    Error::Denied(format!("the token cannot be renewed: {why}; log in anew"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_a_login_are_known_by_their_name() {
+        for name in ["agent:bot", "agentic-agent:bot", "ns-agentic-2-agent:bot"] {
+            assert!(is_of_login(name), "{name}");
+        }
+        for name in ["", "root", "userpass-bob", "userpass-agent", "agentic-bot"] {
+            assert!(!is_of_login(name), "{name}");
+        }
+    }
+}

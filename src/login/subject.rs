@@ -1,0 +1,106 @@
+//! For which human an agent asks.
+
+use crate::framework::error::Result;
+use crate::issuers::verify;
+use crate::jose::claims::{Claims, Party};
+use crate::jose::jws::Unverified;
+use crate::login::proof::{Proven, not_taken, refused, told, trusted, unknown};
+use crate::model::agent::Agent;
+use crate::model::ids::EntityId;
+use crate::model::issuer::Issuer;
+use crate::state::Cx;
+
+/// The entity that `issuer` calls `human`: by an operator's mapping, and by
+/// nothing else. An agent is no human.
+pub(super) async fn entity(cx: &Cx, issuer: &Issuer, human: &str) -> Result<EntityId> {
+    let entity = cx.issuers.entity_of(&issuer.id, human).await?;
+    let Some(entity) = entity else {
+        return Err(refused(
+            "subject.unknown",
+            "the token is for somebody who is no identity entity here: an operator maps them under `config/issuers/:name/subjects/`",
+        ));
+    };
+    if cx.agents.by_entity(&entity).await?.is_some() {
+        return Err(refused(
+            "subject.unknown",
+            "the token is for an entity that is a registered agent, and no human",
+        ));
+    }
+    Ok(entity)
+}
+
+/// Adds what a subject token says (RFC 8693 2.1): for whom, and no more. That
+/// the human lets the agent act is the delegation's to say.
+pub(super) async fn add(cx: &Cx, proven: &mut Proven, token: Unverified<'_>) -> Result<()> {
+    let Some(trusted) = trusted(cx, &token).await? else {
+        return Err(unknown());
+    };
+    let issuer = &trusted.issuer;
+    // One that is bound to a key is for whoever has the key, and a proof comes
+    // with the agent's own token only.
+    if !issuer.jwt_type.names_subjects() {
+        return Err(not_taken());
+    }
+    let claims = verify::verify(cx, token, &trusted)
+        .await
+        .map_err(|refusal| told(&refusal, &issuer.name))?;
+    if claims.jkt.is_some() {
+        return Err(refused(
+            "subject_token.bound",
+            "the subject token is bound to a key, and is taken from nobody else",
+        ));
+    }
+    let own = &cx.config.get().await?.issuer;
+    check_actor(&claims, issuer, &proven.agent, own)?;
+    let human = verify::text(&claims, &issuer.user_claim)
+        .map_err(|refusal| told(&refusal, &issuer.name))?;
+    let subject = entity(cx, issuer, human).await?;
+    if proven
+        .subject
+        .as_ref()
+        .is_some_and(|named| *named != subject)
+    {
+        return Err(refused(
+            "subject.mismatch",
+            "the two tokens are for two humans",
+        ));
+    }
+    proven.subject = Some(subject);
+    proven.once(&claims, issuer);
+    proven.narrow(&claims, issuer)
+}
+
+/// Who may act is who acts: `may_act`, if it is there, names this agent
+/// (RFC 8693 4.4), and so does `act` (4.1). A token of another actor is not
+/// a way around its chain.
+fn check_actor(claims: &Claims, issuer: &Issuer, agent: &Agent, own: &str) -> Result<()> {
+    let is_agent = |party: &Party| is_agent(party, &issuer.issuer_id, agent, own);
+    let may = claims.may_act.as_ref().is_none_or(is_agent);
+    let does = claims
+        .actor
+        .as_ref()
+        .is_none_or(|actor| is_agent(actor.current()));
+    if may && does {
+        Ok(())
+    } else {
+        Err(refused(
+            "subject_token.actor",
+            "the subject token is for another actor than this agent",
+        ))
+    }
+}
+
+/// Whether a party is this agent, as the token's issuer or this mount calls it.
+fn is_agent(party: &Party, issuer: &str, agent: &Agent, own: &str) -> bool {
+    let named_by = party.issuer.as_deref().unwrap_or(issuer);
+    let external =
+        !agent.issuer.is_empty() && named_by == agent.issuer && party.subject == agent.subject;
+    let internal = !own.is_empty()
+        && named_by == own
+        && (party.subject == agent.id.as_str() || party.subject == agent.name.as_str());
+    let client = party
+        .client_id
+        .as_ref()
+        .is_none_or(|client| *client == party.subject);
+    (external || internal) && client
+}
