@@ -294,9 +294,6 @@ fn a_key_of_its_own_proves_an_agent_once() {
     gateway.ask(&assertion).ok();
     let again = gateway.ask(&assertion).refused(403);
     assert!(again.errors().contains("token.spent"), "{again:?}");
-    // Nor after the plugin was killed: what it knew is gone, and it knows that.
-    let spent = gateway.assertion();
-    gateway.ask(&spent).ok();
 }
 
 #[test]
@@ -312,7 +309,10 @@ fn a_crash_lets_nobody_in_twice() {
     bao.wait("back", |_| gateway.ask("x").status == 400);
     let again = gateway.ask(&spent).refused(403);
     assert!(again.errors().contains("token.spent"), "{again:?}");
-    gateway.ask(&gateway.assertion()).ok();
+    // One that was made in the second of the start may have been used, too.
+    bao.wait("let in", |_| {
+        gateway.ask(&gateway.assertion()).status == 200
+    });
 }
 
 /// One of each class of tokens that should not get anybody in; the house's
@@ -684,4 +684,121 @@ fn a_path_access_detail_chooses_the_target() {
     assert!(said.errors().contains("details.not_covered"), "{said:?}");
     let said = gateway.login(json!({ "jwt": jwt })).refused(400);
     assert!(said.errors().contains("no target's tokens"), "{said:?}");
+}
+
+#[test]
+fn an_agent_acts_for_a_human_who_delegated_and_agreed() {
+    let gateway = Gateway::on(Bao::dev());
+    let human = gateway.mount.human("ada");
+    let at = |path: &str| gateway.mount.at(path);
+    let subject = format!("config/issuers/idp/subjects/{}", human.entity_id);
+    gateway
+        .mount
+        .write(&subject, &json!({ "subject": "ada" }))
+        .ok();
+    let baseline = format!("baselines/entity/{}", human.entity_id);
+    gateway
+        .mount
+        .write(&baseline, &json!({ "policies": "kv" }))
+        .ok();
+    gateway
+        .mount
+        .write("targets/kv", &json!({ "consent": "per_request" }))
+        .ok();
+    let delegated = || gateway.token(json!({ "sub": "ada", "act": { "sub": "bot-client" } }));
+    let said = gateway.ask(&delegated()).refused(403);
+    assert!(said.errors().contains("delegation.none"), "{said:?}");
+    let scope = json!([{ "type": "agentic:action", "targets": ["kv"], "actions": ["read"], "resources": ["**"] }]);
+    let grant = json!({ "agent": "bot", "scope": scope, "ttl": "1h" });
+    let granted = human.client.write(&at("delegations/grant"), &grant).ok();
+    let said = gateway.ask(&delegated()).refused(403);
+    let asked = said.errors();
+    let consent = asked
+        .split("consent_id=")
+        .nth(1)
+        .unwrap()
+        .split('`')
+        .next()
+        .unwrap();
+    human
+        .client
+        .write(&at(&format!("consents/{consent}/approve")), &json!({}))
+        .ok();
+    let body = json!({
+        "jwt": delegated(), "target": "kv", "action": "read", "resource": "app", "consent_id": consent,
+    });
+    let answer = gateway.login(body).ok();
+    let path = gateway.secrets.at("app");
+    gateway
+        .bao
+        .client_with(&answer.text_at("/auth/client_token"))
+        .read(&path)
+        .ok();
+    let entries = gateway.bao.audit_of(&path);
+    let metadata = &entries.last().unwrap()["auth"]["metadata"];
+    for (name, value) in [
+        ("agent", json!("bot")),
+        ("subject", json!(human.entity_id)),
+        ("mode", json!("on_behalf_of")),
+        ("delegation_id", granted.data("id").clone()),
+        ("consent_id", json!(consent)),
+        ("decision_id", answer.data("decision_id").clone()),
+    ] {
+        assert_eq!(metadata[name], value, "{name}");
+    }
+    // The human takes it back, and is disabled: the next login is refused.
+    let id = granted.text_at("/data/id");
+    human
+        .client
+        .write(&at(&format!("delegations/{id}/revoke")), &json!({}))
+        .ok();
+    let said = gateway.ask(&delegated()).refused(403);
+    assert!(said.errors().contains("delegation."), "{said:?}");
+}
+
+/// The recipe of docs/login.md for a mount that has no login.
+#[test]
+fn the_servers_own_jwt_method_binds_a_role_to_an_agent() {
+    let bao = Bao::dev();
+    let source = bao.secrets();
+    let root = bao.client();
+    let issuer = format!("{}/v1/{}", bao.url(), source.path);
+    let secrets = bao.enable("sys/mounts", "", "kv");
+    secrets.write("app", &json!({ "value": "app" })).ok();
+    let policy = "rule \"read\" {\n  effect = \"allow\"\n  targets = [\"kv-app\"]\n  actions = [\"read\"]\n}\n";
+    source.write("config", &json!({ "issuer": issuer })).ok();
+    source
+        .write("policies/kv", &json!({ "policy": policy }))
+        .ok();
+    source
+        .write("targets/kv-app", &json!({ "actions": "read" }))
+        .ok();
+    let (acl, path) = (unique("kv-app"), unique("jwt"));
+    let rule = json!({ "policy": format!("path \"{}\" {{ capabilities = [\"read\"] }}", secrets.at("app")) });
+    root.write(&format!("sys/policies/acl/{acl}"), &rule).ok();
+    root.write(&format!("sys/auth/{path}"), &json!({ "type": "jwt" }))
+        .ok();
+    let config = json!({ "oidc_discovery_url": issuer, "bound_issuer": issuer });
+    root.write(&format!("auth/{path}/config"), &config).ok();
+    let role = json!({
+        "role_type": "jwt", "user_claim": "sub", "bound_audiences": "kv-app",
+        "bound_claims": { "/agentic/agent": "support-bot" }, "token_policies": acl, "token_ttl": "1m",
+        "token_no_default_policy": true, "token_num_uses": 1,
+    });
+    root.write(&format!("auth/{path}/role/kv-app"), &role).ok();
+    let log_in = |name: &str| {
+        let agent = source.agent_login(name);
+        let body = json!({ "entity_id": agent.entity_id, "ceiling_policies": "kv" });
+        source.write(&format!("agents/{name}"), &body).ok();
+        let issue = json!({ "target": "kv-app", "action": "read" });
+        let issued = agent.client.write(&source.at("creds/issue"), &issue).ok();
+        let login = json!({ "role": "kv-app", "jwt": issued.text_at("/data/credential") });
+        bao.client_with("")
+            .write(&format!("auth/{path}/login"), &login)
+    };
+    let token = log_in("support-bot").ok().text_at("/auth/client_token");
+    let client = bao.client_with(&token);
+    client.read(&secrets.at("app")).ok();
+    client.read(&secrets.at("app")).refused(403);
+    assert!(log_in("another-bot").status >= 400);
 }
