@@ -5,10 +5,13 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::config::store::{BaselineRule, Config, DenialDetail};
 use crate::consents::ask::{self, Asked};
 use crate::consents::presented;
+use crate::decisions::entry::Kind;
+use crate::decisions::log;
 use crate::decisions::recent::Decided;
 use crate::delegations::{chain, uses};
 use crate::engine::facts::{Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject};
@@ -87,6 +90,8 @@ pub struct Applicant {
     pub disabled: bool,
     /// The authorization details of the token that it presented.
     pub token_details: Option<Scope>,
+    /// What it asks for, as the decision log says it. Default: a credential.
+    pub kind: Kind,
 }
 
 impl Applicant {
@@ -126,10 +131,15 @@ pub async fn authorize_as(
     applicant: Applicant,
     request: AccessRequest,
 ) -> Result<Authorized> {
+    let began = Instant::now();
+    let kind = applicant.kind;
+    // Before anything is decided: no decision may stay unrecorded.
+    let config = cx.config.get().await?;
     let gathered = gather(cx, &request, applicant).await?;
     let mut decision = engine::decide(&request, &gathered.facts);
     let id = DecisionId::mint(cx.now, cx.random()?);
     let settled = settle(cx, &request, &gathered.facts, &mut decision).await?;
+    let (mut raced, mut waits) = (None, None);
     let (outcome, answer) = match settled {
         Settled::Permitted(permit) => {
             let decision = id.clone();
@@ -138,29 +148,38 @@ pub async fn authorize_as(
             (Outcome::Allow, Ok(Authorized::Granted(Box::new(granted))))
         }
         Settled::Waits(consent) => {
+            waits = Some(consent.id.clone());
             let decision = id.clone();
             let waiting = Waiting { decision, consent };
             (Outcome::ConsentRequired, Ok(Authorized::Waits(waiting)))
         }
-        Settled::Denied(raced) => {
-            let config = cx.config.get().await?;
-            let refusal = match raced {
+        Settled::Denied(why) => {
+            raced = why;
+            let refusal = match why {
                 Some(reason) => told(&config, &id, reason, ""),
                 None => explained(&config, &id, &decision, &request, &gathered.facts),
             };
             (Outcome::Deny, Err(Error::Denied(refusal)))
         }
     };
-    // Strangers must not push out of memory what is remembered of agents.
-    if gathered.facts.agent.is_some() {
-        cx.recent.push(Decided {
-            id,
-            outcome,
-            request,
-            facts: gathered.facts,
-            baseline: gathered.baseline,
-        });
-    }
+    let made = log::Made {
+        kind,
+        id: &id,
+        outcome,
+        decision: &decision,
+        raced,
+        waits,
+        began,
+    };
+    let entry = log::of_decision(cx, &made, &request, &gathered.facts);
+    let decided = Decided {
+        id,
+        outcome,
+        request,
+        facts: gathered.facts,
+        baseline: gathered.baseline,
+    };
+    log::record_decision(cx, entry, decided);
     answer
 }
 

@@ -1,5 +1,6 @@
 //! The house. ARCHITECTURE.md draws it; this is the list of its rooms.
 
+pub mod activity;
 pub mod agents;
 pub mod authorize;
 pub mod baselines;
@@ -10,12 +11,14 @@ pub mod credentials;
 pub mod decisions;
 pub mod delegations;
 pub mod engine;
+pub mod export;
 pub mod framework;
 pub mod issuers;
 pub mod jose;
 pub mod keys;
 pub mod locations;
 pub mod login;
+pub mod metrics;
 pub mod model;
 pub mod mount;
 pub mod plugin;

@@ -1,6 +1,7 @@
 //! The binary: a plugin when a server starts it, a tool when a person does.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ fn main() -> ExitCode {
         let report = cli::run(command);
         return finish(&report.text, report.ok);
     }
-    match serve(cli.mount_type.map(MountType::from)) {
+    match serve(cli.mount_type.map(MountType::from), cli.export_dir) {
         Ok(()) => ExitCode::SUCCESS,
         Err(ServeError::NoHost) => finish(&Cli::command().render_long_help().to_string(), false),
         Err(error) => {
@@ -27,7 +28,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(mount_type: Option<MountType>) -> Result<(), ServeError> {
+fn serve(mount_type: Option<MountType>, export_dir: Option<PathBuf>) -> Result<(), ServeError> {
     telemetry::start();
     keep_memory_private();
     // One thread: the work is the host's to wait for, not the processor's.
@@ -40,7 +41,7 @@ fn serve(mount_type: Option<MountType>) -> Result<(), ServeError> {
         })?;
     let version = concat!("v", env!("CARGO_PKG_VERSION"));
     runtime.block_on(plugin::serve(
-        Arc::new(Mounts::default()),
+        Arc::new(Mounts::default().exporting_to(export_dir)),
         mount_type,
         version,
     ))

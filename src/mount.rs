@@ -1,5 +1,6 @@
 //! A mount: which endpoints it has, and its life from setup to invalidation.
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -8,16 +9,18 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use crate::activity::api as activity;
 use crate::agents::{api as agents, enterprise, own};
 use crate::baselines::api as baselines;
 use crate::config::api as config;
 use crate::consents::{api as consents, oversight as consent_oversight};
 use crate::credentials::store::HashKeyRecord;
 use crate::credentials::{api as credentials, leases, revoke_api, status_api, verify_api};
-use crate::decisions::{api as decisions, authzen};
+use crate::decisions::{api as decisions, authzen, list as decision_list, log, mine};
 use crate::delegations::{
     api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
 };
+use crate::export::{api as export, store::SettingsRecord};
 use crate::framework::backend::{Backend, Factory, MountConfig, MountType, SpecialPaths};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Route, Verb};
 use crate::framework::error::{Error, Result};
@@ -35,6 +38,7 @@ use crate::jose::signer::SigningKey;
 use crate::keys::{api as keys, discovery, store::KeyRecord};
 use crate::locations::api as locations;
 use crate::login::{api as login, session};
+use crate::metrics::api as metrics;
 use crate::model::time::{Clock, SystemClock, Timestamp};
 use crate::policies::api as policies;
 use crate::state::{Cx, State};
@@ -152,6 +156,22 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<subjects::WriteSubject>(),
         Route::of::<subjects::DeleteSubject>(),
         Route::of::<decisions::Evaluate>(),
+        Route::of::<decision_list::ListDecisions>(),
+        Route::of::<decision_list::ReadDecision>(),
+        Route::of::<decision_list::VerifyDecisions>(),
+        Route::of::<mine::ListOwnDecisions>(),
+        Route::of::<mine::ReadOwnDecision>(),
+        Route::of::<export::ReadExport>(),
+        Route::of::<export::WriteExport>(),
+        Route::of::<export::DeleteExport>(),
+        Route::of::<metrics::ReadMetrics>(),
+        Route::of::<activity::ListActivity>(),
+        Route::of::<activity::ListAgentActivity>(),
+        Route::of::<activity::ListSubjectActivity>(),
+        Route::of::<activity::ListTargetActivity>(),
+        Route::of::<activity::ReadAgentActivity>(),
+        Route::of::<activity::ReadSubjectActivity>(),
+        Route::of::<activity::ReadTargetActivity>(),
         Route::of::<authzen::AccessEvaluation>(),
         Route::of::<authzen::AccessEvaluations>(),
         Route::of::<authzen::ReadAuthzenConfiguration>(),
@@ -201,6 +221,7 @@ impl<const WRITE: bool> Endpoint<State> for Info<WRITE> {
 #[derive(Debug)]
 pub struct Mounts<C = SystemClock> {
     clock: Arc<C>,
+    export_directory: Option<PathBuf>,
 }
 
 impl Default for Mounts {
@@ -214,7 +235,15 @@ impl<C: Clock> Mounts<C> {
     pub fn with_clock(clock: C) -> Self {
         Self {
             clock: Arc::new(clock),
+            export_directory: None,
         }
+    }
+
+    /// Mounts that may write files in this directory.
+    #[must_use]
+    pub fn exporting_to(mut self, directory: Option<PathBuf>) -> Self {
+        self.export_directory = directory;
+        self
     }
 }
 
@@ -225,9 +254,13 @@ impl<C: Clock + 'static> Factory for Mounts<C> {
         storage: Arc<dyn Storage>,
         system: Arc<dyn SystemView>,
     ) -> Arc<dyn Backend> {
+        let state = State::new(&storage, system);
+        if let Some(directory) = &self.export_directory {
+            state.export.allow_files_in(directory.clone());
+        }
         Arc::new(Mount {
             mount_type: config.mount_type,
-            state: Arc::new(State::new(&storage, system)),
+            state: Arc::new(state),
             storage,
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
         })
@@ -263,6 +296,7 @@ impl Backend for Mount {
             seal_wrap_storage: vec![
                 KeyRecord::PREFIX.to_owned(),
                 HashKeyRecord::PREFIX.to_owned(),
+                SettingsRecord::PREFIX.to_owned(),
             ],
         }
     }
@@ -281,6 +315,7 @@ impl Backend for Mount {
         self.state.presented.begin(self.clock.now());
         let standby = self.state.system.is_read_only().await?;
         self.state.set_standby(standby);
+        log::start(&self.state).await;
         if standby {
             return Ok(());
         }
@@ -326,7 +361,10 @@ impl Backend for Mount {
         self.state.invalidate(key);
     }
 
-    async fn cleanup(&self) {}
+    async fn cleanup(&self) {
+        log::flush(&self.state).await;
+        self.state.export.finish().await;
+    }
 }
 
 /// What is due about every minute. Each part is bounded, and goes on at the next
@@ -340,7 +378,9 @@ async fn tidy(cx: &Cx) -> Result<()> {
     cx.presented.forget_expired(cx.now);
     delegations_tidy::tidy(cx).await?;
     crate::credentials::tidy::tidy(cx).await?;
-    crate::keys::tidy::tidy(cx).await
+    crate::keys::tidy::tidy(cx).await?;
+    cx.export.apply().await?;
+    log::tidy(cx).await
 }
 
 impl Mount {

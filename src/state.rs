@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::activity::Activity;
 use crate::agents::store::AgentStore;
 use crate::baselines::store::BaselineStore;
 use crate::config::store::ConfigStore;
@@ -15,10 +16,12 @@ use crate::credentials::status::StatusStore;
 use crate::credentials::store::CredentialStore;
 use crate::credentials::tidy::Cursors;
 use crate::decisions::recent::Recent;
+use crate::decisions::store::Journal;
 use crate::delegations::guesses::Guesses;
 use crate::delegations::store::DelegationStore;
 use crate::engine::facts::RateCounts;
 use crate::engine::rate::{Charge, RateBook, Refusal};
+use crate::export::Export;
 use crate::framework::error::Result;
 use crate::framework::request;
 use crate::framework::storage::Storage;
@@ -30,6 +33,7 @@ use crate::keys::store::KeyStore;
 use crate::locations::store::LocationStore;
 use crate::login::gate::Gate;
 use crate::login::replay::Presented;
+use crate::metrics::Metrics;
 use crate::model::time::{Timestamp, Ttl};
 use crate::policies::store::PolicyStore;
 use crate::targets::store::TargetStore;
@@ -82,12 +86,21 @@ pub struct State {
     pub logins: Gate,
     /// The latest decisions, in memory.
     pub recent: Recent,
+    /// The decision log in storage.
+    pub journal: Journal,
+    /// What was counted.
+    pub metrics: Metrics,
+    /// Who was seen when.
+    pub activity: Activity,
+    /// Where decisions are sent.
+    pub export: Export,
     /// How much of each rate is used on this node.
     pub rates: Arc<Rates>,
     /// The storage of the mount, for what no store keeps.
     pub storage: Arc<dyn Storage>,
     /// The host.
     pub system: Arc<dyn SystemView>,
+    says_decisions: AtomicBool,
     standby: Arc<AtomicBool>,
     lease_limit: Mutex<Option<(Instant, Ttl)>>,
 }
@@ -119,6 +132,11 @@ impl State {
             presented: Presented::default(),
             logins: Gate::default(),
             recent: Recent::default(),
+            journal: Journal::new(storage, &standby),
+            metrics: Metrics::default(),
+            activity: Activity::default(),
+            export: Export::new(storage, &standby),
+            says_decisions: AtomicBool::new(true),
             rates: Arc::default(),
             system,
             standby,
@@ -136,6 +154,17 @@ impl State {
     #[must_use]
     pub fn is_standby(&self) -> bool {
         self.standby.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server's log gets a line for each decision.
+    #[must_use]
+    pub fn says_decisions(&self) -> bool {
+        self.says_decisions.load(Ordering::Relaxed)
+    }
+
+    /// Says whether the server's log gets a line for each decision.
+    pub fn say_decisions(&self, yes: bool) {
+        self.says_decisions.store(yes, Ordering::Relaxed);
     }
 
     /// The longest lease that the host allows this mount, at most five seconds
@@ -172,7 +201,9 @@ impl State {
             || self.consents.invalidate(key)
             || self.credentials.invalidate(key)
             || self.statuses.invalidate(key)
-            || self.issuers.invalidate(key);
+            || self.issuers.invalidate(key)
+            || self.journal.invalidate(key)
+            || self.export.invalidate(key);
         if !known {
             tracing::debug!("another node changed a storage key that this release does not cache");
         }

@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agents::input::{self, AgentInput};
+use crate::decisions::entry::Kind;
+use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
@@ -327,7 +329,7 @@ impl Endpoint<State> for SuspendAgent {
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        switch(cx, &self.name, |agent| {
+        switch(cx, &self.name, Kind::AgentSuspend, |agent| {
             suspend(agent, self.reason, cx);
         })
         .await
@@ -350,7 +352,10 @@ impl Endpoint<State> for ResumeAgent {
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        switch(cx, &self.name, |agent| agent.suspended = None).await
+        switch(cx, &self.name, Kind::AgentResume, |agent| {
+            agent.suspended = None
+        })
+        .await
     }
 }
 
@@ -377,7 +382,7 @@ impl Endpoint<State> for RevokeAgent {
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        switch(cx, &self.name, |agent| {
+        switch(cx, &self.name, Kind::AgentRevoke, |agent| {
             agent.epoch = agent.epoch.saturating_add(1);
             suspend(agent, self.reason, cx);
         })
@@ -396,6 +401,7 @@ fn suspend(agent: &mut Agent, reason: Description, cx: &Cx) {
 async fn switch(
     cx: &Cx,
     name: &AgentName,
+    kind: Kind,
     change: impl FnOnce(&mut Agent) + Send,
 ) -> Result<Reply<AgentView>> {
     let Some(agent) = cx.agents.by_name(name).await? else {
@@ -409,5 +415,10 @@ async fn switch(
             Ok(())
         })
         .await?;
+    let mut entry = log::about(cx, kind, &changed);
+    if let Some(suspension) = &changed.suspended {
+        suspension.reason.as_str().clone_into(&mut entry.purpose);
+    }
+    log::record(cx, entry);
     Ok(AgentView::of(&changed, cx.now).into())
 }

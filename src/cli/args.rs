@@ -18,6 +18,11 @@ pub struct Cli {
     #[arg(long = "type", value_name = "TYPE")]
     pub mount_type: Option<PluginType>,
 
+    /// Where mounts may write files of events. Set in the plugin catalog;
+    /// without it they may write none.
+    #[arg(long, value_name = "DIR")]
+    pub export_dir: Option<PathBuf>,
+
     /// What to do instead of being a plugin.
     #[command(subcommand)]
     pub command: Option<Command>,

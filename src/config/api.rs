@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::store::{BaselineRule, Config, DEFAULT_KEY, DenialDetail, LONGEST_TTL};
+use crate::config::store::{
+    BaselineRule, Config, DEFAULT_KEY, DenialDetail, LONGEST_RETENTION, LONGEST_TTL, MOST_MEMORY,
+};
+use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
@@ -28,6 +31,9 @@ pub struct ConfigView {
     max_delegation_ttl: Ttl,
     consent_timeout: Ttl,
     consent_cooldown: Ttl,
+    decision_retention: Ttl,
+    decision_memory: u32,
+    decision_lines: bool,
 }
 
 impl From<&Config> for ConfigView {
@@ -47,6 +53,9 @@ impl From<&Config> for ConfigView {
             max_delegation_ttl: config.max_delegation_ttl,
             consent_timeout: config.consent_timeout,
             consent_cooldown: config.consent_cooldown,
+            decision_retention: config.decision_retention,
+            decision_memory: config.decision_memory,
+            decision_lines: config.decision_lines,
         }
     }
 }
@@ -103,6 +112,14 @@ pub struct WriteConfig {
     /// How long an agent may not ask a human again for what that human has
     /// refused; at most 24h. Default 5m; 0: not at all.
     consent_cooldown: Option<Ttl>,
+    /// For how long decisions are kept in storage, up to 400 days. They are
+    /// written in batches, about every minute. Default 0: they are not kept.
+    decision_retention: Option<Ttl>,
+    /// How many decisions each node keeps in memory, from 1 to 100,000.
+    /// Default 1,000.
+    decision_memory: Option<u32>,
+    /// Whether the server's log gets a line for each decision. Default true.
+    decision_lines: Option<bool>,
 }
 
 impl Endpoint<State> for WriteConfig {
@@ -134,6 +151,7 @@ impl Endpoint<State> for WriteConfig {
                 self.apply(config)
             })
             .await?;
+        log::tune(cx, &stored);
         Ok(ConfigView::from(&*stored).into())
     }
 }
@@ -184,6 +202,22 @@ impl WriteConfig {
         }
         config.denial_detail = self.denial_detail.unwrap_or(config.denial_detail);
         config.baseline_rule = self.baseline_rule.unwrap_or(config.baseline_rule);
+        if let Some(retention) = self.decision_retention {
+            if retention > LONGEST_RETENTION {
+                return Err(Error::field(
+                    "decision_retention",
+                    "must be at most 400 days",
+                ));
+            }
+            config.decision_retention = retention;
+        }
+        if let Some(memory) = self.decision_memory {
+            if !(1..=MOST_MEMORY).contains(&memory) {
+                return Err(Error::field("decision_memory", "must be from 1 to 100000"));
+            }
+            config.decision_memory = memory;
+        }
+        config.decision_lines = self.decision_lines.unwrap_or(config.decision_lines);
         Ok(())
     }
 }

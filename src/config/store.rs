@@ -19,6 +19,13 @@ pub const LONGEST_TTL: Ttl = LONGEST_LIFE;
 /// The key that signs where nothing else is said.
 pub const DEFAULT_KEY: &str = "default";
 
+/// The longest that decisions may be kept in storage: 400 days.
+pub const LONGEST_RETENTION: Ttl = Ttl::from_secs(400 * 24 * 3600);
+/// How many decisions a node keeps in memory where nothing else is said.
+pub const DEFAULT_MEMORY: u32 = 1_000;
+/// The most decisions that a node may keep in memory.
+pub const MOST_MEMORY: u32 = 100_000;
+
 /// How much a refused caller is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +79,15 @@ pub struct Config {
     /// How long an agent may not ask again for what was refused.
     #[serde(default = "usual_wait")]
     pub consent_cooldown: Ttl,
+    /// For how long decisions are kept in storage. Zero: they are not.
+    #[serde(default)]
+    pub decision_retention: Ttl,
+    /// How many decisions each node keeps in memory.
+    #[serde(default = "default_memory")]
+    pub decision_memory: u32,
+    /// Whether the server's log gets a line for each decision.
+    #[serde(default = "yes")]
+    pub decision_lines: bool,
 }
 
 const fn usual_delegation() -> Ttl {
@@ -80,6 +96,14 @@ const fn usual_delegation() -> Ttl {
 
 const fn usual_wait() -> Ttl {
     Ttl::from_secs(300)
+}
+
+const fn default_memory() -> u32 {
+    DEFAULT_MEMORY
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Default for Config {
@@ -95,6 +119,9 @@ impl Default for Config {
             max_delegation_ttl: usual_delegation(),
             consent_timeout: usual_wait(),
             consent_cooldown: usual_wait(),
+            decision_retention: Ttl::ZERO,
+            decision_memory: DEFAULT_MEMORY,
+            decision_lines: true,
         }
     }
 }

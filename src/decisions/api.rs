@@ -145,7 +145,7 @@ pub async fn evaluate(
                 Applicant {
                     agent: Some(agent),
                     disabled,
-                    token_details: None,
+                    ..Applicant::default()
                 }
             }
             None => Applicant::default(),

@@ -1,15 +1,24 @@
-//! The latest decisions of this node, in memory, with all that they were made
-//! from: what a changed policy is tried against.
+//! The latest decisions of this node, in memory: the end of the decision log,
+//! and for the latest of all, everything that a changed policy is tried
+//! against.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::config::store::{DEFAULT_MEMORY, MOST_MEMORY};
+use crate::decisions::entry::Entry;
 use crate::engine::facts::Facts;
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::ids::{DecisionId, PolicyName};
+use crate::model::time::{Timestamp, Ttl};
 
-/// How many are kept.
-const KEPT: usize = 1_000;
+/// How many are kept with all that they were made from.
+const REPLAYABLE: usize = 1_000;
+/// How many entries about nobody known are kept.
+const STRANGERS: usize = 250;
+/// How far the times of entries may be out of order: an entry is written when
+/// its request ends, and says when it began.
+pub const SLACK: Ttl = Ttl::from_secs(120);
 
 /// A decision, with all that it was made from.
 #[derive(Debug)]
@@ -26,32 +35,252 @@ pub struct Decided {
     pub baseline: Option<Vec<PolicyName>>,
 }
 
-/// The latest decisions.
-#[derive(Debug, Default)]
-pub struct Recent(Mutex<VecDeque<Arc<Decided>>>);
+/// An entry with its place in the order in which this process wrote entries.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The place. Never given twice by one process.
+    pub place: u64,
+    /// The entry.
+    pub entry: Arc<Entry>,
+}
+
+/// The latest decisions. At most as many entries as `keep` says, and what
+/// strangers did apart from them.
+#[derive(Debug)]
+pub struct Recent(Mutex<Rings>);
+
+#[derive(Debug)]
+struct Rings {
+    keep: usize,
+    next: u64,
+    agents: VecDeque<Placed>,
+    strangers: VecDeque<Placed>,
+    decided: VecDeque<Arc<Decided>>,
+}
+
+impl Default for Recent {
+    fn default() -> Self {
+        Self(Mutex::new(Rings {
+            keep: usize::try_from(DEFAULT_MEMORY).unwrap_or(REPLAYABLE),
+            next: 0,
+            agents: VecDeque::new(),
+            strangers: VecDeque::new(),
+            decided: VecDeque::new(),
+        }))
+    }
+}
 
 impl Recent {
-    /// Adds one; the oldest goes.
-    pub fn push(&self, decided: Decided) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = if kept.len() >= KEPT {
-            kept.pop_front()
+    fn rings(&self) -> std::sync::MutexGuard<'_, Rings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds an entry; the oldest of its kind goes.
+    pub fn push(&self, entry: Arc<Entry>) -> Placed {
+        let mut rings = self.rings();
+        let placed = Placed {
+            place: rings.next,
+            entry,
+        };
+        rings.next = rings.next.saturating_add(1);
+        let keep = rings.keep;
+        let (ring, keep) = if placed.entry.is_of_agent() {
+            (&mut rings.agents, keep)
+        } else {
+            (&mut rings.strangers, STRANGERS.min(keep))
+        };
+        let oldest = if ring.len() >= keep {
+            ring.pop_front()
         } else {
             None
         };
-        kept.push_back(Arc::new(decided));
-        drop(kept);
+        ring.push_back(placed.clone());
+        drop(rings);
+        drop(oldest);
+        placed
+    }
+
+    /// Adds what a decision was made from; the oldest goes.
+    pub fn push_decided(&self, decided: Decided) {
+        let mut rings = self.rings();
+        let limit = REPLAYABLE.min(rings.keep);
+        let oldest = if rings.decided.len() >= limit {
+            rings.decided.pop_front()
+        } else {
+            None
+        };
+        rings.decided.push_back(Arc::new(decided));
+        drop(rings);
         drop(oldest);
     }
 
-    /// All of them, oldest first.
+    /// Says how many entries to keep.
+    pub fn keep(&self, entries: u32) {
+        let keep = usize::try_from(entries.clamp(1, MOST_MEMORY)).unwrap_or(REPLAYABLE);
+        let mut rings = self.rings();
+        if rings.keep == keep {
+            return;
+        }
+        rings.keep = keep;
+        for (ring, keep) in [(true, keep), (false, STRANGERS.min(keep))] {
+            let ring = if ring {
+                &mut rings.agents
+            } else {
+                &mut rings.strangers
+            };
+            let surplus = ring.len().saturating_sub(keep);
+            ring.drain(..surplus);
+            ring.shrink_to(keep);
+        }
+        let surplus = rings.decided.len().saturating_sub(keep.min(REPLAYABLE));
+        rings.decided.drain(..surplus);
+    }
+
+    /// How many entries are kept now.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let rings = self.rings();
+        rings.agents.len().saturating_add(rings.strangers.len())
+    }
+
+    /// Whether nothing was decided yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All decisions that can be tried again, oldest first.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Decided>> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.rings().decided.iter().cloned().collect()
+    }
+
+    /// What a decision was made from, if that is still remembered.
+    #[must_use]
+    pub fn decided(&self, id: &DecisionId) -> Option<Arc<Decided>> {
+        let rings = self.rings();
+        rings
+            .decided
             .iter()
+            .rev()
+            .find(|one| one.id == *id)
             .cloned()
-            .collect()
+    }
+
+    /// The entry by an id made at `time`.
+    #[must_use]
+    pub fn find(&self, id: &DecisionId, time: Timestamp) -> Option<Placed> {
+        let rings = self.rings();
+        find_in(&rings.agents, id, time)
+            .or_else(|| find_in(&rings.strangers, id, time))
+            .cloned()
+    }
+
+    /// Shows entries to `look`, the latest first, from those before the
+    /// `before`th on, until it says that it has seen enough.
+    pub fn look_back(&self, before: u64, mut look: impl FnMut(&Placed) -> bool) {
+        let rings = self.rings();
+        let older = |placed: &&Placed| placed.place < before;
+        let mut agents = rings
+            .agents
+            .iter()
+            .rev()
+            .skip_while(|p| !older(p))
+            .peekable();
+        let mut strangers = rings
+            .strangers
+            .iter()
+            .rev()
+            .skip_while(|p| !older(p))
+            .peekable();
+        loop {
+            let next = match (agents.peek(), strangers.peek()) {
+                (Some(one), Some(other)) if one.place < other.place => strangers.next(),
+                (Some(_), _) => agents.next(),
+                (None, _) => strangers.next(),
+            };
+            match next {
+                Some(placed) if look(placed) => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Finds an entry by its id: near where its time says it is.
+fn find_in<'r>(ring: &'r VecDeque<Placed>, id: &DecisionId, time: Timestamp) -> Option<&'r Placed> {
+    let first = ring.partition_point(|placed| placed.entry.at < time.minus(SLACK));
+    ring.range(first..)
+        .take_while(|placed| placed.entry.at <= time.plus(SLACK))
+        .find(|placed| placed.entry.id == *id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decisions::entry::Kind;
+
+    fn entry(second: i64, agent: bool) -> Arc<Entry> {
+        let at = Timestamp::from_unix(second);
+        let mut entry = Entry::new(
+            DecisionId::mint(at, [7; 10]),
+            at,
+            Kind::Issue,
+            Outcome::Allow,
+        );
+        if agent {
+            entry.agent_id = Some("0192f0c1-2345-7abc-8def-0123456789ab".parse().unwrap());
+        }
+        Arc::new(entry)
+    }
+
+    fn seconds(recent: &Recent, before: u64) -> Vec<i64> {
+        let mut seen = Vec::new();
+        recent.look_back(before, |placed| {
+            seen.push(placed.entry.at.unix());
+            true
+        });
+        seen
+    }
+
+    #[test]
+    fn the_latest_are_kept_and_shown_first() {
+        let recent = Recent::default();
+        recent.keep(3);
+        for second in 1..=5 {
+            recent.push(entry(second, true));
+        }
+        assert_eq!(seconds(&recent, u64::MAX), [5, 4, 3]);
+        assert_eq!(seconds(&recent, 3), [3]);
+        recent.keep(1);
+        assert_eq!(seconds(&recent, u64::MAX), [5]);
+    }
+
+    #[test]
+    fn strangers_push_out_strangers_only() {
+        let recent = Recent::default();
+        recent.push(entry(1, true));
+        for second in 2..2_000 {
+            recent.push(entry(second, false));
+        }
+        recent.push(entry(3_000, true));
+        let seen = seconds(&recent, u64::MAX);
+        assert_eq!(seen.len(), STRANGERS + 2);
+        assert_eq!((seen.first(), seen.last()), (Some(&3_000), Some(&1)));
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_id() {
+        let recent = Recent::default();
+        for second in 0..900 {
+            recent.push(entry(second, second % 3 == 0));
+        }
+        for second in [0, 450, 897] {
+            let at = Timestamp::from_unix(second);
+            let id = DecisionId::mint(at, [7; 10]);
+            assert_eq!(recent.find(&id, at).map(|p| p.entry.at), Some(at));
+        }
+        let other = DecisionId::mint(Timestamp::from_unix(450), [8; 10]);
+        assert!(recent.find(&other, Timestamp::from_unix(450)).is_none());
     }
 }

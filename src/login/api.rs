@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::authorize::{self, Applicant};
 use crate::credentials::{claims, request};
+use crate::decisions::entry::Kind;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
@@ -134,6 +135,7 @@ impl Endpoint<State> for Login {
             agent: Some(std::sync::Arc::clone(&proven.agent)),
             disabled: proven.disabled,
             token_details: proven.details.clone(),
+            kind: Kind::Login,
         };
         let granted = authorize::authorize_as(cx, applicant, request.clone())
             .await?

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::authorize::{self, Applicant, Granted};
 use crate::credentials::claims;
+use crate::decisions::entry::Kind;
 use crate::engine::{self, Permit};
 use crate::framework::error::{Error, Result};
 use crate::framework::request::Kept;
@@ -181,6 +182,7 @@ pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
         disabled: proof::is_disabled(cx, &agent).await?,
         agent: Some(agent),
         token_details: session.token_details.clone(),
+        kind: Kind::Login,
     };
     let request = AccessRequest {
         subject: session.subject.clone(),

@@ -267,6 +267,24 @@ fn uuid_v7(now: Timestamp, random: [u8; 10]) -> String {
     id.hyphenated().to_string()
 }
 
+impl DecisionId {
+    /// When it was made, to the millisecond; the epoch, if it was not made
+    /// here.
+    #[must_use]
+    pub fn minted_at(&self) -> Timestamp {
+        let made = Uuid::try_parse(&self.0)
+            .ok()
+            .and_then(|id| id.get_timestamp())
+            .map(|time| time.to_unix());
+        let instant = made.and_then(|(seconds, nanos)| {
+            let seconds = i64::try_from(seconds).ok()?;
+            let nanos = i32::try_from(nanos).ok()?;
+            jiff::Timestamp::new(seconds, nanos).ok()
+        });
+        instant.map_or(Timestamp::EPOCH, Timestamp::from)
+    }
+}
+
 impl AgentName {
     /// What the name looks like at a glance. Two agents may not share it, so
     /// that nobody takes one for the other: case, `0`/`o`, `1`/`i`/`l`,
@@ -341,6 +359,14 @@ mod tests {
             assert_eq!(likeness(a), likeness(b));
         }
         assert_ne!(likeness("bot-a"), likeness("bot-b"));
+    }
+
+    #[test]
+    fn a_decisions_id_tells_when_it_was_made() {
+        let at = Timestamp::from_unix(1_799_053_200);
+        assert_eq!(DecisionId::mint(at, [0xff; 10]).minted_at(), at);
+        let other: DecisionId = "00000000-0000-0000-0000-000000000000".parse().unwrap();
+        assert_eq!(other.minted_at(), Timestamp::EPOCH);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! not followed, waited for or swallowed.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::issuers::fetch::{FetchError, KeySource as _, Network};
 use vault_plugin_agentic::jose::alg::Algorithm;
@@ -179,7 +178,7 @@ async fn keys_are_rotated_and_the_provider_goes_and_comes() {
     let (old, new) = (signer(), Signer::new(Algorithm::Es256, "idp-2"));
     let mut idp = Idp::start(&[&old]);
     idp.down();
-    let world = World::over_as(Default::default(), MountType::Auth);
+    let world = World::auth(Default::default());
     world.backend.initialize().await.unwrap();
     let issuer = json!({
         "issuer_id": IDP, "audiences": AUDIENCE, "jwks_uri": idp.url(),

@@ -73,6 +73,18 @@ async fn written() -> Vec<(String, Vec<u8>)> {
         )
         .await;
     world
+        .ok(
+            "config/export",
+            json!({ "otlp_endpoint": "http://127.0.0.1:9", "otlp_headers": "a=b" }),
+        )
+        .await;
+    world
+        .ok("config", json!({ "decision_retention": "400d" }))
+        .await;
+    let ask = json!({ "target": "crm", "action": "read", "resource": "customers/1" });
+    world.issue(ask).await.unwrap();
+    world.backend.cleanup().await;
+    world
         .storage
         .keys()
         .into_iter()
@@ -203,6 +215,7 @@ async fn every_record_ever_written_can_be_read() {
         "baselines/entity/human-entity",
         "config/issuers/idp",
         "config/issuers/idp/subjects/human-entity",
+        "config/export",
     ] {
         assert!(world.read(path).await.is_some(), "{path}");
     }
@@ -212,6 +225,8 @@ async fn every_record_ever_written_can_be_read() {
     }
     let ask = json!({ "target": "crm", "action": "read", "resource": "customers/42" });
     world.issue(ask).await.unwrap();
+    let log = world.read("decisions/verify").await.unwrap();
+    assert_eq!(log["segments"], 1);
     // What has expired goes, and what cannot be read stays.
     world.advance(120);
     world.tick().await;

@@ -1,5 +1,6 @@
 //! A mount over a fake host.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -47,21 +48,32 @@ impl World {
     /// A mount over storage that is there already, as after a restart.
     pub(crate) fn over(storage: Arc<MemoryStorage>) -> Self {
         let seen = Arc::clone(&storage) as Arc<dyn Storage>;
-        Self::made(storage, seen, MountType::Secrets)
+        Self::made(storage, seen, MountType::Secrets, None)
+    }
+
+    /// The same, with a directory where files may be written.
+    pub(crate) fn exporting(storage: Arc<MemoryStorage>, directory: PathBuf) -> Self {
+        let seen = Arc::clone(&storage) as Arc<dyn Storage>;
+        Self::made(storage, seen, MountType::Secrets, Some(directory))
     }
 
     /// The same, where the mount sees the storage as something else shows it.
     pub(crate) fn over_as(storage: Arc<MemoryStorage>, seen: Arc<dyn Storage>) -> Self {
-        Self::made(storage, seen, MountType::Secrets)
+        Self::made(storage, seen, MountType::Secrets, None)
     }
 
     /// An auth mount over storage that may be there already.
     pub(crate) fn auth(storage: Arc<MemoryStorage>) -> Self {
         let seen = Arc::clone(&storage) as Arc<dyn Storage>;
-        Self::made(storage, seen, MountType::Auth)
+        Self::made(storage, seen, MountType::Auth, None)
     }
 
-    fn made(storage: Arc<MemoryStorage>, seen: Arc<dyn Storage>, mount_type: MountType) -> Self {
+    fn made(
+        storage: Arc<MemoryStorage>,
+        seen: Arc<dyn Storage>,
+        mount_type: MountType,
+        directory: Option<PathBuf>,
+    ) -> Self {
         let system = Arc::new(FakeSystem::default());
         for (id, name) in [
             (AGENT_ENTITY, "bot"),
@@ -80,11 +92,9 @@ impl World {
             mount_type,
             uuid: "test".into(),
         };
-        let backend = Mounts::with_clock(clock.clone()).mount(
-            config,
-            seen,
-            Arc::clone(&system) as Arc<dyn SystemView>,
-        );
+        let backend = Mounts::with_clock(clock.clone())
+            .exporting_to(directory)
+            .mount(config, seen, Arc::clone(&system) as Arc<dyn SystemView>);
         Self {
             storage,
             system,

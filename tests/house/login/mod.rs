@@ -10,7 +10,6 @@ mod tokens;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::error::{Error, Result};
 use vault_plugin_agentic::framework::memory::MemoryStorage;
 use vault_plugin_agentic::framework::request::{Kept, Operation};
@@ -38,7 +37,7 @@ impl Doors {
 
     /// The same, with some fields of the issuer replaced.
     async fn of(changes: Value) -> Self {
-        let world = World::over_as(Arc::new(MemoryStorage::default()), MountType::Auth);
+        let world = World::auth(Arc::new(MemoryStorage::default()));
         world.backend.initialize().await.unwrap();
         let (idp, own) = (
             Signer::new(Algorithm::EdDsa, "idp-1"),

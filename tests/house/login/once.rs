@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::error::Error;
 use vault_plugin_agentic::jose::alg::Algorithm;
 
@@ -120,7 +119,7 @@ async fn an_assertion_is_made_by_the_agents_own_key() {
 async fn a_standby_leaves_what_is_used_once_to_the_active_node() {
     let doors = Doors::new().await;
     doors.world.storage.read_only(true);
-    let standby = World::over_as(Arc::clone(&doors.world.storage), MountType::Auth);
+    let standby = World::auth(Arc::clone(&doors.world.storage));
     standby.system.read_only(true);
     standby.backend.initialize().await.unwrap();
     let doors = Doors {
@@ -195,7 +194,7 @@ async fn what_another_process_may_have_seen_is_refused() {
     let doors = Doors::new().await;
     let spent = doors.assertion(json!({}));
     doors.ask(&spent).await.unwrap();
-    let after = World::over_as(Arc::clone(&doors.world.storage), MountType::Auth);
+    let after = World::auth(Arc::clone(&doors.world.storage));
     after.backend.initialize().await.unwrap();
     let doors = Doors {
         world: after,
