@@ -29,7 +29,7 @@ plugin "secret" {
       "id", "name", "agent", "agent_id", "entity_id", "subject",
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
-      "credential_type", "ceiling_policies", "error",
+      "credential_type", "ceiling_policies", "error", "reason",
       "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
       # Signed by us to be shown: what a human agreed to. No credential.
       "receipt",
@@ -55,7 +55,7 @@ plugin "auth" {
       "id", "name", "agent", "agent_id", "entity_id", "subject",
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
-      "credential_type", "ceiling_policies", "error",
+      "credential_type", "ceiling_policies", "error", "reason",
       "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
       # Signed by us to be shown: what a human agreed to. No credential.
       "receipt",

@@ -172,6 +172,12 @@ pub async fn authorize_as(
         began,
     };
     let entry = log::of_decision(cx, &made, &request, &gathered.facts);
+    if answer.is_err() {
+        cx.noted.put(log::told(
+            &entry,
+            config.denial_detail != DenialDetail::None,
+        ));
+    }
     let decided = Decided {
         id,
         outcome,

@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::{Map, Value};
+
 use crate::config::store::Config;
 use crate::decisions::entry::{Entry, Kind, Link};
 use crate::decisions::recent::Decided;
@@ -147,6 +149,50 @@ pub fn of_decision(cx: &Cx, made: &Made<'_>, request: &AccessRequest, facts: &Fa
         micros: u64::try_from(made.began.elapsed().as_micros()).unwrap_or(u64::MAX),
         ..entry_as(cx, made.id.clone(), made.kind, outcome)
     }
+}
+
+/// What the audit log shows of a refusal, and the refused caller may see: the
+/// same names as in the answer to an allowed request.
+#[must_use]
+pub fn told(entry: &Entry, with_reason: bool) -> Map<String, Value> {
+    let text = |id: Option<String>| id.unwrap_or_default();
+    let named = [
+        ("agent", entry.agent.clone()),
+        (
+            "agent_id",
+            text(entry.agent_id.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "subject",
+            text(entry.subject.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "mode",
+            text(entry.mode.map(|mode| mode.as_str().to_owned())),
+        ),
+        ("target", entry.target.clone()),
+        ("action", entry.action.clone()),
+        ("resource", entry.resource.clone()),
+        ("outcome", entry.outcome.as_str().to_owned()),
+        (
+            "reason",
+            if with_reason { entry.reason() } else { "" }.to_owned(),
+        ),
+        ("decision_id", entry.id.to_string()),
+        (
+            "delegation_id",
+            text(entry.delegation_id.as_ref().map(ToString::to_string)),
+        ),
+        (
+            "consent_id",
+            text(entry.consent_id.as_ref().map(ToString::to_string)),
+        ),
+    ];
+    named
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
 }
 
 /// Records what was done.

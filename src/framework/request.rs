@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value};
@@ -74,6 +74,24 @@ pub struct Kept {
     pub increment: Ttl,
 }
 
+/// What a refusal says besides its text: facts that the server's audit log shows
+/// and the caller may see. Shared by a request and its context.
+#[derive(Clone, Debug, Default)]
+pub struct Noted(Arc<Mutex<Map<String, Value>>>);
+
+impl Noted {
+    /// Notes facts, in place of those before.
+    pub fn put(&self, facts: Map<String, Value>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = facts;
+    }
+
+    /// Takes what was noted.
+    #[must_use]
+    pub fn take(&self) -> Map<String, Value> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -93,6 +111,8 @@ pub struct Request {
     pub mount_point: String,
     /// Whether the host did not authenticate the caller.
     pub unauthenticated: bool,
+    /// What a refusal of it says besides its text.
+    pub noted: Noted,
     /// The lease that is to be renewed, or has ended.
     pub lease: Option<Kept>,
     /// The login that is to be renewed.
@@ -110,6 +130,8 @@ pub struct Cx<S> {
     pub mount_point: String,
     /// The headers that the mount is tuned to pass through, by lower-case name.
     pub headers: BTreeMap<String, Vec<String>>,
+    /// What a refusal says besides its text.
+    pub noted: Noted,
     /// The one instant of this request.
     pub now: Timestamp,
     /// The mount.
@@ -125,6 +147,7 @@ impl<S> Cx<S> {
             request_id: request.id.clone(),
             caller: request.caller.clone(),
             mount_point: request.mount_point.clone(),
+            noted: request.noted.clone(),
             headers: request.headers.clone(),
             now,
             state,

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::framework::error::{Error, Result};
-use crate::framework::request::{Caller, Kept, Operation, Request};
+use crate::framework::request::{Caller, Kept, Noted, Operation, Request};
 use crate::framework::response::{Auth, Lease, Raw, Reply, Response};
 use crate::model::ids::EntityId;
 use crate::model::target::TokenType;
@@ -82,6 +82,7 @@ pub(super) fn request(operation: Operation, wire: pb::Request) -> Result<Request
         },
         mount_point: wire.mount_point,
         unauthenticated: wire.unauthenticated,
+        noted: Noted::default(),
         lease: wire
             .secret
             .map(|secret| kept(&secret.internal_data, secret.lease_options))
@@ -131,6 +132,7 @@ pub(super) fn reply(
     operation: Operation,
     id: &str,
     outcome: Result<Option<Response>>,
+    noted: Map<String, Value>,
 ) -> pb::HandleRequestReply {
     match outcome {
         Ok(Some(answer)) => success(answer),
@@ -138,6 +140,7 @@ pub(super) fn reply(
         // connection, and the API document of all its mounts with it.
         Ok(None) if operation == Operation::Help => success(Response::default()),
         Ok(None) => pb::HandleRequestReply::default(),
+        Err(Error::Denied(text)) if !noted.is_empty() => refused(text, noted),
         Err(error) => failure(id, error),
     }
 }
@@ -315,6 +318,19 @@ fn internal(id: &str, cause: &str) -> String {
     }
 }
 
+/// A refusal with the facts of it. The host takes `error` with `data` beside it,
+/// and nothing else, for an error too.
+fn refused(text: String, noted: Map<String, Value>) -> pb::HandleRequestReply {
+    let data = json!({ "error": text, "data": noted });
+    pb::HandleRequestReply {
+        err: Some(proto_error(kind::PERMISSION_DENIED, String::new())),
+        ..success(Response {
+            data: data.to_string(),
+            ..Response::default()
+        })
+    }
+}
+
 fn said(text: String, kind: Option<u32>) -> pb::HandleRequestReply {
     let data = Value::Object(Map::from_iter([("error".to_owned(), text.into())]));
     pb::HandleRequestReply {
@@ -366,7 +382,7 @@ mod tests {
     use super::*;
 
     fn told(error: Error) -> (String, Option<(u32, String)>) {
-        let reply = reply(Operation::Read, "r1", Err(error));
+        let reply = reply(Operation::Read, "r1", Err(error), Map::new());
         (
             reply.response.map(|r| r.data).unwrap_or_default(),
             reply.err.map(|e| (e.err_type, e.err_msg)),
@@ -395,6 +411,19 @@ mod tests {
             assert_eq!(data["http_raw_body"], "eyJlcnJvcnMiOlsibSJdfQ==");
             assert_eq!(err, None);
         }
+    }
+
+    #[test]
+    fn a_refusal_carries_what_was_noted() {
+        let noted = Map::from_iter([("reason".to_owned(), json!("ceiling.denied"))]);
+        let refused = |error| reply(Operation::Read, "", Err(error), noted.clone());
+        let denied = refused(Error::Denied("no".to_owned()));
+        let data: Value = serde_json::from_str(&denied.response.unwrap().data).unwrap();
+        assert_eq!(data, json!({ "error": "no", "data": noted }));
+        assert_eq!(denied.err.unwrap().err_type, 8);
+        // What is no refusal says nothing of it.
+        let invalid = refused(Error::Invalid("no".to_owned())).response.unwrap();
+        assert_eq!(invalid.data, r#"{"error":"no"}"#);
     }
 
     #[test]
@@ -429,8 +458,12 @@ mod tests {
 
     #[test]
     fn help_is_never_nothing() {
-        let data = reply(Operation::Help, "", Ok(None)).response.unwrap().data;
+        let data = reply(Operation::Help, "", Ok(None), Map::new())
+            .response
+            .unwrap()
+            .data;
         assert_eq!(data, "{}");
-        assert_eq!(reply(Operation::Read, "", Ok(None)).response, None);
+        let nothing = reply(Operation::Read, "", Ok(None), Map::new());
+        assert_eq!(nothing.response, None);
     }
 }

@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use crate::framework::backend::{Backend, MountConfig, MountType};
 use crate::framework::error::{Error, Result};
-use crate::framework::request::Operation;
+use crate::framework::request::{Noted, Operation};
 use crate::plugin::broker::Broker;
 use crate::plugin::lifecycle::Lifecycle;
 use crate::plugin::proto::{logical, multiplexing, pb};
@@ -177,14 +177,16 @@ impl pb::backend_server::Backend for Mounts {
         let wire = request.into_inner().request.unwrap_or_default();
         let id = wire.id.clone();
         let held = wire.auth.clone();
+        let mut noted = Noted::default();
         let outcome = match convert::request(operation, wire) {
             Ok(request) => {
+                noted = request.noted.clone();
                 self.finish(async move { mount.backend.handle(request).await })
                     .await
             }
             Err(error) => Err(error),
         };
-        let reply = convert::reply(operation, &id, outcome);
+        let reply = convert::reply(operation, &id, outcome, noted.take());
         Ok(Response::new(convert::renewed(reply, held)))
     }
 

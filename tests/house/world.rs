@@ -255,6 +255,7 @@ pub(crate) fn request(
         },
         mount_point: "agentic/".into(),
         unauthenticated: false,
+        noted: vault_plugin_agentic::framework::request::Noted::default(),
         lease: None,
         login: None,
     }

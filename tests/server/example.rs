@@ -45,6 +45,11 @@ impl<'b> Example<'b> {
         Self::on(bao.secrets())
     }
 
+    /// The policy of the example, with more in its rule.
+    pub(crate) fn policy_with(&self, more: &str) -> String {
+        POLICY.replace("\n}\n", &format!("\n  {more}\n}}\n"))
+    }
+
     pub(crate) fn ask(&self) -> Value {
         json!({ "target": "crm", "action": "read", "resource": "customers/42", "reason": "ticket 7" })
     }

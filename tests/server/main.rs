@@ -16,6 +16,7 @@ mod issuing;
 mod leases;
 mod lifecycle;
 mod login;
+mod observability;
 mod policies;
 mod possession;
 mod redeeming;
