@@ -111,7 +111,8 @@ mod tests {
             Kind::Issue,
             Outcome::Allow,
         );
-        vec![Arc::new(entry); count]
+        let entry = Arc::new(entry);
+        (0..count).map(|_| Arc::clone(&entry)).collect()
     }
 
     #[test]

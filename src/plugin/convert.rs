@@ -132,7 +132,7 @@ pub(super) fn reply(
     operation: Operation,
     id: &str,
     outcome: Result<Option<Response>>,
-    noted: Map<String, Value>,
+    noted: &Map<String, Value>,
 ) -> pb::HandleRequestReply {
     match outcome {
         Ok(Some(answer)) => success(answer),
@@ -140,7 +140,7 @@ pub(super) fn reply(
         // connection, and the API document of all its mounts with it.
         Ok(None) if operation == Operation::Help => success(Response::default()),
         Ok(None) => pb::HandleRequestReply::default(),
-        Err(Error::Denied(text)) if !noted.is_empty() => refused(text, noted),
+        Err(Error::Denied(text)) if !noted.is_empty() => refused(&text, noted),
         Err(error) => failure(id, error),
     }
 }
@@ -320,7 +320,7 @@ fn internal(id: &str, cause: &str) -> String {
 
 /// A refusal with the facts of it. The host takes `error` with `data` beside it,
 /// and nothing else, for an error too.
-fn refused(text: String, noted: Map<String, Value>) -> pb::HandleRequestReply {
+fn refused(text: &str, noted: &Map<String, Value>) -> pb::HandleRequestReply {
     let data = json!({ "error": text, "data": noted });
     pb::HandleRequestReply {
         err: Some(proto_error(kind::PERMISSION_DENIED, String::new())),
@@ -382,7 +382,7 @@ mod tests {
     use super::*;
 
     fn told(error: Error) -> (String, Option<(u32, String)>) {
-        let reply = reply(Operation::Read, "r1", Err(error), Map::new());
+        let reply = reply(Operation::Read, "r1", Err(error), &Map::new());
         (
             reply.response.map(|r| r.data).unwrap_or_default(),
             reply.err.map(|e| (e.err_type, e.err_msg)),
@@ -416,7 +416,7 @@ mod tests {
     #[test]
     fn a_refusal_carries_what_was_noted() {
         let noted = Map::from_iter([("reason".to_owned(), json!("ceiling.denied"))]);
-        let refused = |error| reply(Operation::Read, "", Err(error), noted.clone());
+        let refused = |error| reply(Operation::Read, "", Err(error), &noted);
         let denied = refused(Error::Denied("no".to_owned()));
         let data: Value = serde_json::from_str(&denied.response.unwrap().data).unwrap();
         assert_eq!(data, json!({ "error": "no", "data": noted }));
@@ -458,12 +458,12 @@ mod tests {
 
     #[test]
     fn help_is_never_nothing() {
-        let data = reply(Operation::Help, "", Ok(None), Map::new())
+        let data = reply(Operation::Help, "", Ok(None), &Map::new())
             .response
             .unwrap()
             .data;
         assert_eq!(data, "{}");
-        let nothing = reply(Operation::Read, "", Ok(None), Map::new());
+        let nothing = reply(Operation::Read, "", Ok(None), &Map::new());
         assert_eq!(nothing.response, None);
     }
 }

@@ -186,7 +186,7 @@ impl pb::backend_server::Backend for Mounts {
             }
             Err(error) => Err(error),
         };
-        let reply = convert::reply(operation, &id, outcome, noted.take());
+        let reply = convert::reply(operation, &id, outcome, &noted.take());
         Ok(Response::new(convert::renewed(reply, held)))
     }
 

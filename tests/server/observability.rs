@@ -131,7 +131,10 @@ fn story(example: &Example<'_>) -> Vec<(String, Line)> {
     let mut ask = |target: &str, action: &str, more: Value, reason: &str| {
         let mut request = json!({ "target": target, "action": action, "reason": "ticket 7" });
         for (key, value) in more.as_object().unwrap() {
-            request[key] = value.clone();
+            request
+                .as_object_mut()
+                .unwrap()
+                .insert(key.clone(), value.clone());
         }
         let answer = agent.write(&mount.at("creds/issue"), &request);
         assert_eq!(
