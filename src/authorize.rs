@@ -172,7 +172,7 @@ pub async fn authorize_as(
         began,
     };
     let entry = log::of_decision(cx, &made, &request, &gathered.facts);
-    if answer.is_err() {
+    if outcome != Outcome::Allow {
         cx.noted.put(log::told(
             &entry,
             config.denial_detail != DenialDetail::None,

@@ -16,7 +16,7 @@ use crate::config::api as config;
 use crate::consents::{api as consents, oversight as consent_oversight};
 use crate::credentials::store::HashKeyRecord;
 use crate::credentials::{api as credentials, leases, revoke_api, status_api, verify_api};
-use crate::decisions::{api as decisions, authzen, list as decision_list, log, mine};
+use crate::decisions::{api as decisions, authzen, events, list as decision_list, log, mine};
 use crate::delegations::{
     api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
 };
@@ -400,8 +400,14 @@ impl Mount {
     async fn serve(&self, request: Request) -> Result<Option<Response>> {
         let (route, captures) = router(self.mount_type).route(request.operation, &request.path)?;
         let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
-        admit(route.audience, request.unauthenticated, &cx).await?;
-        route.serve(request.data, captures, &cx).await
+        let answer = match admit(route.audience, request.unauthenticated, &cx).await {
+            Ok(()) => route.serve(request.data, captures, &cx).await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(Error::Denied(told)) = &answer {
+            events::refused(&cx, route.place.path, told).await;
+        }
+        answer
     }
 
     /// What a new mount needs before it can issue.

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::consents::{binding, receipt};
+use crate::decisions::entry::Kind;
+use crate::decisions::events;
 use crate::delegations::input;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
@@ -171,6 +173,7 @@ impl Endpoint<State> for ApproveConsent {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConsentView>> {
         let approved = approve(cx, &self.id, self.reason).await?;
+        events::consent(cx, Kind::ConsentApprove, &approved).await;
         Ok(ConsentView::of(&approved, cx.now).into())
     }
 }
@@ -199,6 +202,7 @@ impl Endpoint<State> for DenyConsent {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConsentView>> {
         let denied = deny(cx, &self.id, self.reason).await?;
+        events::consent(cx, Kind::ConsentDeny, &denied).await;
         Ok(ConsentView::of(&denied, cx.now).into())
     }
 }

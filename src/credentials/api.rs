@@ -76,6 +76,11 @@ pub struct ConsentRequired {
     /// How often to ask, in seconds.
     interval: u64,
     decision_id: DecisionId,
+    /// Who asked for what: the same names as in the answer to an allowed
+    /// request.
+    #[serde(flatten)]
+    #[schemars(with = "Map<String, Value>")]
+    facts: Map<String, Value>,
 }
 
 /// A fresh credential, and what it is for.
@@ -209,6 +214,10 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
         let authorized = authorize::authorize_as(cx, applicant, request.clone()).await?;
         let granted = match authorized {
             Authorized::Waits(Waiting { decision, consent }) if !BY_PATH => {
+                let mut facts = cx.noted.take();
+                for named in ["outcome", "consent_id", "decision_id"] {
+                    facts.remove(named);
+                }
                 let waits = ConsentRequired {
                     outcome: Outcome::ConsentRequired,
                     consent_id: consent.id.clone(),
@@ -216,6 +225,7 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
                     expires_at: consent.expires_at,
                     interval: INTERVAL,
                     decision_id: decision,
+                    facts,
                 };
                 return Ok(Answer::ConsentRequired(waits).into());
             }

@@ -1,15 +1,20 @@
 //! `creds/revoke` and `self/revoke`: what was handed out ends before its time.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::credentials::present::Shown;
 use crate::credentials::store::Revoked;
+use crate::decisions::entry::{Entry, Kind};
+use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
 use crate::model::agent::Agent;
 use crate::model::credential::{LONGEST_LIFE, Revocation};
+use crate::model::decision::Outcome;
 use crate::model::ids::{AgentId, AgentName, CredentialId, DelegationId, EntityId};
 use crate::model::time::Timestamp;
 use crate::state::{Cx, State};
@@ -72,6 +77,22 @@ impl Endpoint<State> for RevokeCredentials {
             None => None,
         };
         let caller = caller.as_deref();
+        let mut entry = Entry {
+            jti: jti.clone(),
+            subject: subject.clone(),
+            delegation_id: delegation_id.clone(),
+            ..log::entry(cx, Kind::CredentialRevoke, Outcome::Allow)
+        };
+        let named = match (&agent, caller) {
+            (Some(name), _) => cx.agents.by_name(name).await?,
+            (None, Some(caller)) => Some(Arc::new(caller.clone())),
+            (None, None) => None,
+        };
+        if let Some(agent) = named {
+            entry.agent = agent.name.to_string();
+            entry.agent_id = Some(agent.id.clone());
+            agent.owner.as_str().clone_into(&mut entry.owner);
+        }
         match (token, jti, agent, subject, delegation_id) {
             (Some(token), None, None, None, None) => of_token(cx, &token).await?,
             (None, Some(jti), None, None, None) => of_id(cx, caller, &jti).await?,
@@ -91,6 +112,7 @@ impl Endpoint<State> for RevokeCredentials {
                 ));
             }
         }
+        log::record(cx, entry);
         Ok(RevocationView { revoked_at: cx.now }.into())
     }
 }
@@ -181,10 +203,18 @@ impl Endpoint<State> for RevokeOwn {
         let Some(entity) = &cx.caller.entity_id else {
             return Err(Error::Denied("your token has no identity entity, so you are nobody here; log in through an auth method".to_owned()));
         };
+        let mut entry = log::entry(cx, Kind::CredentialRevoke, Outcome::Allow);
         match cx.agents.by_entity(entity).await? {
-            Some(agent) => all_of(cx, &agent.id).await?,
-            None => mark(cx, Revoked::Subject(entity)).await?,
+            Some(agent) => {
+                all_of(cx, &agent.id).await?;
+                entry = log::about(cx, Kind::CredentialRevoke, &agent);
+            }
+            None => {
+                mark(cx, Revoked::Subject(entity)).await?;
+                entry.subject = Some(entity.clone());
+            }
         }
+        log::record(cx, entry);
         Ok(RevocationView { revoked_at: cx.now }.into())
     }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::credentials::online::{self, Active, Proof, Question};
+use crate::decisions::events;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
@@ -163,7 +164,12 @@ impl Endpoint<State> for Redeem {
     type Output = Introspection;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Introspection>> {
-        let active = online::redeem(cx, &self.0.question()?).await?;
+        let question = self.0.question()?;
+        let active = online::redeem(cx, &question).await?;
+        match &active {
+            Some(active) => events::redeemed(cx, &active.spoken).await,
+            None => events::not_redeemed(cx, question.token.expose()).await,
+        }
         Ok(Introspection::from(active).into())
     }
 }

@@ -54,7 +54,6 @@ kinds! {
     DelegationDeny, "delegation.deny", "A human refused the authority that was asked for.";
     DelegationRevoke, "delegation.revoke", "Authority was taken back.";
     DelegationDelegate, "delegation.delegate", "An agent passed authority on.";
-    ConsentRequest, "consent.request", "A human was asked about one request.";
     ConsentApprove, "consent.approve", "A human agreed to one request.";
     ConsentDeny, "consent.deny", "A human refused one request.";
     AgentSuspend, "agent.suspend", "An agent was suspended.";
@@ -124,6 +123,9 @@ pub struct Entry {
     /// Why not, as stable codes: the one that decided first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reasons: Vec<Reason>,
+    /// Why not, in a sentence, where there is no code for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub problem: String,
     /// The policy of the rule that decided it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy: String,
@@ -178,6 +180,7 @@ impl Entry {
             purpose: String::new(),
             layer: None,
             reasons: Vec::new(),
+            problem: String::new(),
             policy: String::new(),
             rule: String::new(),
             ttl: None,
@@ -225,6 +228,7 @@ impl Entry {
             &mut self.action,
             &mut self.resource,
             &mut self.purpose,
+            &mut self.problem,
             &mut self.policy,
             &mut self.rule,
             &mut self.request_id,
@@ -253,6 +257,7 @@ impl Entry {
             &self.action,
             &self.resource,
             &self.purpose,
+            &self.problem,
             &self.policy,
             &self.rule,
             &self.request_id,
@@ -286,6 +291,7 @@ mod tests {
             &mut entry.action,
             &mut entry.resource,
             &mut entry.purpose,
+            &mut entry.problem,
             &mut entry.policy,
             &mut entry.rule,
             &mut entry.request_id,

@@ -4,6 +4,7 @@
 pub mod api;
 pub mod authzen;
 pub mod entry;
+pub mod events;
 pub mod list;
 pub mod log;
 pub mod mine;

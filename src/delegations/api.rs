@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::decisions::entry::Kind;
+use crate::decisions::events;
 use crate::delegations::answer::{self, Which, unknown};
 use crate::delegations::input::{self, Given, Terms};
 use crate::delegations::view::DelegationView;
@@ -99,6 +101,7 @@ impl Endpoint<State> for RequestDelegation {
                 (delegation, Some(code))
             }
         };
+        events::delegation(cx, Kind::DelegationRequest, &delegation).await;
         Ok(Requested {
             delegation: DelegationView::of(cx, &delegation).await?,
             user_code: code.map(|code| code.expose().clone()).unwrap_or_default(),
@@ -157,6 +160,7 @@ impl Endpoint<State> for GrantDelegation {
             return Err(Error::field("agent", problem));
         }
         let granted = answer::grant(cx, &human, &agent, terms).await?;
+        events::delegation(cx, Kind::DelegationGrant, &granted.delegation).await;
         Ok(Agreed::of(cx, granted).await?.into())
     }
 }
@@ -231,6 +235,7 @@ impl Endpoint<State> for ApproveDelegation {
         };
         let granted =
             answer::approve(cx, &self.id, Which::Bound, &human, given, self.reason).await?;
+        events::delegation(cx, Kind::DelegationApprove, &granted.delegation).await;
         Ok(Agreed::of(cx, granted).await?.into())
     }
 }
@@ -259,6 +264,7 @@ impl Endpoint<State> for DenyDelegation {
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
         let human = input::human(cx).await?;
         let denied = answer::deny(cx, &self.id, Which::Bound, &human, self.reason).await?;
+        events::delegation(cx, Kind::DelegationDeny, &denied).await;
         Ok(DelegationView::of(cx, &denied).await?.into())
     }
 }
@@ -288,6 +294,7 @@ impl Endpoint<State> for RevokeDelegation {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
         let revoked = answer::revoke(cx, &self.id, false, self.reason).await?;
+        events::delegation(cx, Kind::DelegationRevoke, &revoked).await;
         Ok(DelegationView::of(cx, &revoked).await?.into())
     }
 }
@@ -332,6 +339,7 @@ impl Endpoint<State> for PassDelegation {
             max_uses: self.max_uses,
         };
         let passed = pass::pass(cx, &self.id, &self.agent, given).await?;
+        events::delegation(cx, Kind::DelegationDelegate, &passed.delegation).await;
         let view = DelegationView::of(cx, &passed.delegation).await?;
         Ok(Reply::Data(view, passed.cut))
     }

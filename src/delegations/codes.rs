@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::decisions::entry::Kind;
+use crate::decisions::events;
 use crate::delegations::answer::{self, Which, unknown_code};
 use crate::delegations::api::Agreed;
 use crate::delegations::code;
@@ -118,6 +120,7 @@ impl Endpoint<State> for ApproveCode {
         };
         let granted =
             answer::approve(cx, &found.id, which(&found), &human, given, self.reason).await?;
+        events::delegation(cx, Kind::DelegationApprove, &granted.delegation).await;
         Ok(Agreed::of(cx, granted).await?.into())
     }
 }
@@ -144,6 +147,7 @@ impl Endpoint<State> for DenyCode {
         let human = input::human(cx).await?;
         let found = find(cx, &human, &self.user_code).await?;
         let denied = answer::deny(cx, &found.id, which(&found), &human, self.reason).await?;
+        events::delegation(cx, Kind::DelegationDeny, &denied).await;
         Ok(DelegationView::of(cx, &denied).await?.into())
     }
 }

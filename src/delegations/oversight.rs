@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::decisions::entry::Kind;
+use crate::decisions::events;
 use crate::delegations::answer::{self, unknown};
 use crate::delegations::list::Page;
 use crate::delegations::store::Whose;
@@ -108,6 +110,7 @@ impl Endpoint<State> for OverrideDelegation {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
         let revoked = answer::revoke(cx, &self.id, true, self.reason).await?;
+        events::delegation(cx, Kind::DelegationRevoke, &revoked).await;
         Ok(DelegationView::of(cx, &revoked).await?.into())
     }
 }

@@ -36,7 +36,6 @@ const fn class(kind: Kind) -> Class {
         | Kind::DelegationGrant
         | Kind::DelegationApprove
         | Kind::DelegationDelegate
-        | Kind::ConsentRequest
         | Kind::ConsentApprove => (
             3,
             "Identity & Access Management",

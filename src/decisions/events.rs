@@ -1,0 +1,185 @@
+//! Entries about what is no decision of the engine: delegations, consents,
+//! uses and revocations of credentials, and refusals of all of these.
+
+use serde_json::Value;
+
+use crate::credentials::present::{Shown, Spoken};
+use crate::decisions::entry::{Entry, Kind, Link};
+use crate::decisions::log;
+use crate::model::agent::Mode;
+use crate::model::consent::HumanConsent;
+use crate::model::decision::Outcome;
+use crate::model::delegation::Delegation;
+use crate::model::ids::AgentId;
+use crate::state::Cx;
+
+/// What is refused at a path without a decision of the engine, by the path as
+/// endpoints declare it.
+fn kind_of(path: &str) -> Option<Kind> {
+    Some(match path {
+        "creds/redeem" => Kind::Redeem,
+        "creds/revoke" | "self/revoke" => Kind::CredentialRevoke,
+        "delegations/request" => Kind::DelegationRequest,
+        "delegations/grant" => Kind::DelegationGrant,
+        "delegations/{id}/approve" | "delegations/code/{user_code}/approve" => {
+            Kind::DelegationApprove
+        }
+        "delegations/{id}/deny" | "delegations/code/{user_code}/deny" => Kind::DelegationDeny,
+        "delegations/{id}/revoke" | "oversight/delegations/{id}/revoke" => Kind::DelegationRevoke,
+        "delegations/{id}/delegate" => Kind::DelegationDelegate,
+        "consents/{id}/approve" => Kind::ConsentApprove,
+        "consents/{id}/deny" => Kind::ConsentDeny,
+        "agents/{name}/suspend" => Kind::AgentSuspend,
+        "agents/{name}/resume" => Kind::AgentResume,
+        "agents/{name}/revoke" => Kind::AgentRevoke,
+        _ => return None,
+    })
+}
+
+/// Records that the caller was refused at a path, with the sentence it was
+/// told.
+pub async fn refused(cx: &Cx, path: &str, told: &str) {
+    let Some(kind) = kind_of(path) else {
+        return;
+    };
+    let caller = match &cx.caller.entity_id {
+        Some(entity) => cx.agents.by_entity(entity).await.ok().flatten(),
+        None => None,
+    };
+    let entry = match caller {
+        Some(agent) => log::about(cx, kind, &agent),
+        None => log::entry(cx, kind, Outcome::Deny),
+    };
+    log::record(
+        cx,
+        Entry {
+            outcome: Outcome::Deny,
+            problem: told.to_owned(),
+            ..entry
+        },
+    );
+}
+
+/// Fills in which agent it is about, as far as that is known.
+async fn with_agent(cx: &Cx, entry: Entry, id: &AgentId) -> Entry {
+    let agent = cx.agents.get(id).await.ok().flatten();
+    Entry {
+        agent: agent
+            .as_ref()
+            .map(|agent| agent.name.to_string())
+            .unwrap_or_default(),
+        owner: agent
+            .map(|agent| agent.owner.as_str().to_owned())
+            .unwrap_or_default(),
+        agent_id: Some(id.clone()),
+        ..entry
+    }
+}
+
+/// Records what was done to a delegation.
+pub async fn delegation(cx: &Cx, kind: Kind, delegation: &Delegation) {
+    let entry = with_agent(cx, log::entry(cx, kind, Outcome::Allow), &delegation.agent).await;
+    log::record(
+        cx,
+        Entry {
+            subject: delegation.subject.clone(),
+            mode: Some(Mode::OnBehalfOf),
+            chain: vec![Link {
+                delegation: delegation.id.clone(),
+                agent: delegation.agent.clone(),
+            }],
+            purpose: delegation.purpose.as_str().to_owned(),
+            max_uses: delegation.max_uses,
+            ttl: Some(cx.now.until(delegation.expires_at)),
+            delegation_id: Some(delegation.id.clone()),
+            consent_id: delegation.consent.clone(),
+            ..entry
+        },
+    );
+}
+
+/// Records what was done to a consent.
+pub async fn consent(cx: &Cx, kind: Kind, consent: &HumanConsent) {
+    let asked = consent.request();
+    let entry = with_agent(cx, log::entry(cx, kind, Outcome::Allow), &consent.agent).await;
+    log::record(
+        cx,
+        Entry {
+            agent: consent.agent_name.to_string(),
+            subject: Some(consent.subject.clone()),
+            mode: Some(Mode::OnBehalfOf),
+            chain: vec![Link {
+                delegation: consent.delegation.clone(),
+                agent: consent.agent.clone(),
+            }],
+            target: asked
+                .map(|asked| asked.target.to_string())
+                .unwrap_or_default(),
+            action: asked
+                .map(|asked| asked.action.to_string())
+                .unwrap_or_default(),
+            resource: asked
+                .map(|asked| asked.resource.to_string())
+                .unwrap_or_default(),
+            purpose: asked
+                .map(|asked| asked.reason.as_str().to_owned())
+                .unwrap_or_default(),
+            delegation_id: Some(consent.delegation.clone()),
+            consent_id: Some(consent.id.clone()),
+            ..entry
+        },
+    );
+}
+
+/// Records that a credential was used.
+pub async fn redeemed(cx: &Cx, spoken: &Spoken) {
+    let entry = log::entry(cx, Kind::Redeem, Outcome::Allow);
+    log::record(cx, of_credential(cx, entry, spoken).await);
+}
+
+/// Records that a credential was not accepted: one that was used up, revoked,
+/// or is for somebody else; or something that is none.
+pub async fn not_redeemed(cx: &Cx, token: &str) {
+    let entry = Entry {
+        problem: "the credential does not hold".to_owned(),
+        ..log::entry(cx, Kind::Redeem, Outcome::Deny)
+    };
+    // Whose it is is worth a read where somebody tries to use it once more.
+    let spoken = match Shown::read(cx, token).await {
+        Ok(Some(shown)) => shown.resolve(cx).await.ok().flatten(),
+        Ok(None) | Err(_) => None,
+    };
+    let entry = match spoken {
+        Some((spoken, _)) => of_credential(cx, entry, &spoken).await,
+        None => entry,
+    };
+    log::record(cx, entry);
+}
+
+async fn of_credential(cx: &Cx, entry: Entry, spoken: &Spoken) -> Entry {
+    let grounds = &spoken.grounds;
+    let entry = with_agent(cx, entry, &grounds.agent).await;
+    let granted = |key: &str| {
+        let first = spoken.claims.get("authorization_details")?.get(0)?;
+        first.get(key)?.get(0).and_then(Value::as_str)
+    };
+    let chain = grounds.delegation.iter().map(|delegation| Link {
+        delegation: delegation.clone(),
+        agent: grounds.agent.clone(),
+    });
+    Entry {
+        subject: grounds.subject.clone(),
+        mode: Some(if grounds.subject.is_some() {
+            Mode::OnBehalfOf
+        } else {
+            Mode::Autonomous
+        }),
+        chain: chain.collect(),
+        target: granted("targets").unwrap_or_default().to_owned(),
+        action: granted("actions").unwrap_or_default().to_owned(),
+        resource: granted("resources").unwrap_or_default().to_owned(),
+        delegation_id: grounds.delegation.clone(),
+        jti: Some(grounds.id.clone()),
+        ..entry
+    }
+}
