@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::backend::{Backend, Factory as _, MountConfig, MountType};
 use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
-use vault_plugin_agentic::framework::request::{Caller, Operation, Request};
+use vault_plugin_agentic::framework::request::{Caller, Noted, Operation, Request};
 use vault_plugin_agentic::framework::storage::Storage;
 use vault_plugin_agentic::framework::system::{Entity, SystemView};
 use vault_plugin_agentic::mount::Mounts;
@@ -92,6 +92,7 @@ impl Bench {
             },
             mount_point: "agentic/".into(),
             unauthenticated: false,
+            noted: Noted::default(),
             lease: None,
             login: None,
         };
