@@ -24,12 +24,14 @@ plugin "secret" {
       "delegation_id", "consent_id", "decision_id", "jti",
       "targets", "actions", "resources", "ceiling_policies", "policies",
       "delegation_modes", "max_delegation_depth", "ttl", "max_ttl", "max_uses",
+      "audience", "rotation_period",
     ]
     audit_non_hmac_response_keys = [
       "id", "name", "agent", "agent_id", "entity_id", "subject",
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
       "credential_type", "ceiling_policies", "error", "reason",
+      "active", "client_id", "sub", "max_uses", "uses_left", "revoked_at",
       "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
       # Signed by us to be shown: what a human agreed to. No credential.
       "receipt",
@@ -50,12 +52,14 @@ plugin "auth" {
       "delegation_id", "consent_id", "decision_id", "jti",
       "targets", "actions", "resources", "ceiling_policies", "policies",
       "delegation_modes", "max_delegation_depth", "ttl", "max_ttl", "max_uses",
+      "audience", "rotation_period",
     ]
     audit_non_hmac_response_keys = [
       "id", "name", "agent", "agent_id", "entity_id", "subject",
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
       "credential_type", "ceiling_policies", "error", "reason",
+      "active", "client_id", "sub", "max_uses", "uses_left", "revoked_at",
       "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
       # Signed by us to be shown: what a human agreed to. No credential.
       "receipt",

@@ -35,7 +35,7 @@ use crate::issuers::check::CheckIssuer;
 use crate::issuers::{api as issuers, subjects};
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
-use crate::keys::{api as keys, discovery, store::KeyRecord};
+use crate::keys::{api as keys, discovery, store::KeyRecord, versions};
 use crate::locations::api as locations;
 use crate::login::{api as login, session};
 use crate::metrics::api as metrics;
@@ -73,8 +73,8 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<keys::ReadKey>(),
         Route::of::<keys::WriteKey>(),
         Route::of::<keys::DeleteKey>(),
-        Route::of::<keys::RotateKey>(),
-        Route::of::<keys::RetireKey>(),
+        Route::of::<versions::RotateKey>(),
+        Route::of::<versions::RetireKey>(),
         Route::of::<discovery::ReadKeySet>(),
         Route::of::<discovery::ReadDiscovery<true>>(),
         Route::of::<discovery::ReadDiscovery<false>>(),

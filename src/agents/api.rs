@@ -46,6 +46,8 @@ pub struct AgentView {
     suspended_at: OptionalTime,
     /// How often everything it held was revoked.
     epoch: u64,
+    /// When its credentials were last revoked without more; empty: never.
+    credentials_revoked_at: OptionalTime,
     created_at: Timestamp,
     updated_at: Timestamp,
     created_by: String,
@@ -81,6 +83,7 @@ impl AgentView {
                 .map(|suspension| suspension.reason)
                 .unwrap_or_default(),
             epoch: agent.epoch,
+            credentials_revoked_at: OptionalTime(agent.credentials_revoked_at),
             created_at: agent.created_at,
             updated_at: agent.updated_at,
             created_by: agent.created_by,
@@ -240,8 +243,8 @@ impl Endpoint<State> for ReadAgent {
 
 /// Delete an agent.
 ///
-/// From then on it is refused. A JWT that it holds stays valid until it
-/// expires. Registering the same name again makes a new agent with a new id,
+/// From then on it is refused, and whatever it holds is inactive; a verifier that
+/// only checks signatures accepts a JWT until it expires. Registering the same name again makes a new agent with a new id,
 /// which inherits nothing.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteAgent {
@@ -310,7 +313,8 @@ impl Endpoint<State> for ReadAgentByEntity {
 
 /// Suspend an agent: from the next decision on it may do nothing.
 ///
-/// Ended with `resume`. Suspending a suspended agent keeps the first reason.
+/// Its credentials are inactive until `resume`. Suspending a suspended agent
+/// keeps the first reason.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct SuspendAgent {
     /// Name of the agent.
@@ -361,9 +365,10 @@ impl Endpoint<State> for ResumeAgent {
 
 /// Revoke everything an agent holds, for good.
 ///
-/// Its credentials so far belong to an earlier epoch, which their `agentic`
-/// claim shows; a verifier that only checks signatures accepts them until they
-/// expire. The agent stays registered, and suspended until it is resumed.
+/// Its credentials and delegations so far belong to an earlier epoch and are
+/// void, also after `resume`; a verifier that only checks signatures accepts a
+/// JWT until it expires. The agent stays registered, and suspended until it is
+/// resumed.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RevokeAgent {
     /// Name of the agent.

@@ -4,11 +4,10 @@
 
 use serde::Serialize;
 
-use crate::config::store::{Config, DEFAULT_KEY};
 use crate::consents::binding;
 use crate::framework::error::{Error, Result};
 use crate::jose::jws::{self, Header, HeaderBytes};
-use crate::keys::store::{KeySet, Signer};
+use crate::keys::set::Signer;
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::consent::HumanConsent;
@@ -95,7 +94,7 @@ pub async fn sign(
         ));
     }
     let keys = cx.keys.set().await?;
-    let signer = signer(&config, &keys)?;
+    let signer = keys.signer(None, config.signing_key.as_ref())?;
     let claims = Claims {
         iss: &config.issuer,
         sub: &consent.subject,
@@ -132,22 +131,6 @@ pub async fn sign(
         .map_err(|error| Error::Internal(format!("signing failed: {error}")))?;
     check(&receipt, signer)?;
     Ok(receipt)
-}
-
-fn signer<'k>(config: &Config, keys: &'k KeySet) -> Result<&'k Signer> {
-    let name = config
-        .signing_key
-        .as_ref()
-        .map_or(DEFAULT_KEY, |name| name.as_str());
-    keys.signers
-        .iter()
-        .find(|(known, _)| known.as_str() == name)
-        .map(|(_, signer)| &**signer)
-        .ok_or_else(|| {
-            Error::Invalid(format!(
-                "there is no signing key `{name}`; an operator makes it under `keys/{name}`"
-            ))
-        })
 }
 
 /// A fault in memory or in the signing code must not become evidence.

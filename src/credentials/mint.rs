@@ -11,7 +11,7 @@ use crate::engine::Permit;
 use crate::framework::error::{Error, Result};
 use crate::jose::claims::{Claims, Expectations, TypPolicy};
 use crate::jose::jws;
-use crate::keys::store::{ACCESS_TOKEN, Signer};
+use crate::keys::set::{ACCESS_TOKEN, Signer};
 use crate::model::credential::{Grounds, StatusIndex};
 use crate::model::ids::{CredentialId, DecisionId};
 use crate::model::secret::Secret;

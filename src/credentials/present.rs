@@ -9,7 +9,7 @@ use crate::credentials::store::Stored;
 use crate::framework::error::Result;
 use crate::jose::claims::{Claims, Expectations, TypPolicy};
 use crate::jose::jws;
-use crate::keys::store::ACCESS_TOKEN;
+use crate::keys::set::ACCESS_TOKEN;
 use crate::model::credential::{Grounds, LONGEST_LIFE};
 use crate::model::ids::CredentialId;
 use crate::model::time::Ttl;

@@ -2,5 +2,7 @@
 
 pub mod api;
 pub mod discovery;
+pub mod set;
 pub mod store;
 pub mod tidy;
+pub mod versions;

@@ -34,7 +34,7 @@ impl Ask {
         }
     }
 
-    /// The same, where it must be refused.
+    /// The same, where the answer must have another status: a refusal, or 204.
     pub(crate) const fn refused(mut self, status: u16) -> Self {
         self.status = status;
         self
@@ -81,6 +81,9 @@ fn is_whole(answer: &[u8]) -> bool {
     let Some(head) = find(answer, b"\r\n\r\n") else {
         return false;
     };
+    if answer.starts_with(b"HTTP/1.1 204 ") {
+        return true;
+    }
     match find(&answer[..head], b"\r\nContent-Length: ") {
         Some(at) => {
             let digits = answer[at + 18..]
@@ -107,13 +110,14 @@ pub(crate) fn spend(connections: &mut [Connection], ask: &Ask, requests: usize) 
     });
 }
 
-/// How many answers come in a time, and how many of them in a second.
-pub(crate) fn run(connections: &mut [Connection], ask: &Ask, time: Duration) -> (u32, f64) {
+/// The same as [`run`], where each connection asks something else.
+pub(crate) fn run_each(connections: &mut [Connection], asks: &[Ask], time: Duration) -> (u32, f64) {
     let begin = Instant::now();
     let answers: u32 = thread::scope(|scope| {
         let loops: Vec<_> = connections
             .iter_mut()
-            .map(|connection| {
+            .zip(asks.iter().cycle())
+            .map(|(connection, ask)| {
                 scope.spawn(move || {
                     let mut answers = 0;
                     while begin.elapsed() < time {
@@ -127,4 +131,9 @@ pub(crate) fn run(connections: &mut [Connection], ask: &Ask, time: Duration) -> 
         loops.into_iter().map(|one| one.join().unwrap()).sum()
     });
     (answers, f64::from(answers) / begin.elapsed().as_secs_f64())
+}
+
+/// How many answers come in a time, and how many of them in a second.
+pub(crate) fn run(connections: &mut [Connection], ask: &Ask, time: Duration) -> (u32, f64) {
+    run_each(connections, std::slice::from_ref(ask), time)
 }

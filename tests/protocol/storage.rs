@@ -42,6 +42,34 @@ async fn several_writes_are_one() {
 }
 
 #[tokio::test]
+async fn a_value_is_replaced_only_if_it_is_what_was_seen() {
+    let (_session, mount) = mounted(Store::default()).await;
+    mount.read("commit").await;
+    calls(&mount);
+    mount.read("replace").await;
+    assert_eq!(calls(&mount), ["begin", "get", "put", "commit"]);
+    let entries = || mount.store.entries.lock().unwrap().clone();
+    let replaced = entries();
+    let refused = mount.call("update", "replace", "{}").await;
+    let told = refused.response.unwrap().data;
+    assert!(told.contains("\"http_status_code\":409"), "{told}");
+    assert_eq!(calls(&mount), ["begin", "get", "rollback"]);
+    assert_eq!(entries(), replaced);
+    assert!(mount.store.open.lock().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn without_transactions_a_value_is_replaced_by_one_write() {
+    let (_session, mount) = mounted(Store {
+        plain: true,
+        ..Store::default()
+    })
+    .await;
+    mount.read("replace").await;
+    assert_eq!(calls(&mount), ["is_transactional", "put"]);
+}
+
+#[tokio::test]
 async fn a_refused_write_undoes_the_others_and_is_told_verbatim() {
     let (_session, mount) = mounted(Store {
         refuse: Some(("second", READ_ONLY)),

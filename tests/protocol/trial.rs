@@ -140,6 +140,10 @@ impl Backend for Mount {
             "nothing" => return Ok(None),
             "panic" => panic!("the trial panics, as told"),
             "refused" => return Err(Error::Denied("not you".to_owned())),
+            "replace" => {
+                self.storage.replace("first", b"x", b"y".to_vec()).await?;
+                json!({})
+            }
             "slow" => {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 self.trial.finished.fetch_add(1, Ordering::SeqCst);

@@ -1,0 +1,143 @@
+//! `keys/:name/rotate` and `keys/:name/retire`: one version after the other.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
+use crate::framework::error::{Error, Result};
+use crate::framework::response::Reply;
+use crate::jose::alg::Algorithm;
+use crate::jose::signer::SigningKey;
+use crate::keys::api::KeyView;
+use crate::keys::store::{KeyRing, MAX_VERSIONS};
+use crate::model::ids::KeyName;
+use crate::model::time::Timestamp;
+use crate::state::{Cx, State};
+
+/// Rotate a signing key.
+///
+/// A new version signs from now on. The one before it stays published for an
+/// hour, the longest that anything it signed can live. An imported RS256 key
+/// is rotated by writing the next private key to `keys/:name`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct RotateKey {
+    /// Name of the key.
+    name: KeyName,
+}
+
+impl Endpoint<State> for RotateKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}/rotate",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = KeyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        let stored = cx
+            .keys
+            .update(&self.name, |present| {
+                let Some(ring) = present else {
+                    return Err(Error::NotFound(format!("there is no key `{}`", self.name)));
+                };
+                let mut ring = ring.clone();
+                let key = generate(ring.algorithm, cx)?;
+                add_version(&mut ring, &key, cx.now)?;
+                Ok(ring)
+            })
+            .await?;
+        Ok(KeyView::of(&stored)?.into())
+    }
+}
+
+/// Take a version of a key out of use at once, as compromised.
+///
+/// It leaves the key set, and every credential that it signed is inactive from
+/// now on at whoever asks here. A verifier that has the key set cached accepts
+/// them until it fetches it again. If the version signs, another takes its place.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct RetireKey {
+    /// Name of the key.
+    name: KeyName,
+    /// Number of the version; default: the one that signs.
+    version: Option<u32>,
+    /// The private key that takes its place, in PEM: for RS256, where the
+    /// version signs.
+    #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea", "sensitive": true }))]
+    private_key: Option<String>,
+}
+
+impl Endpoint<State> for RetireKey {
+    const PLACE: Place = Place {
+        path: "keys/{name}/retire",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Operator;
+    type Output = KeyView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        let stored = cx
+            .keys
+            .update(&self.name, |present| {
+                let Some(ring) = present else {
+                    return Err(Error::NotFound(format!("there is no key `{}`", self.name)));
+                };
+                let mut ring = ring.clone();
+                let signs = ring.versions.last().map_or(0, |version| version.version);
+                let number = self.version.unwrap_or(signs);
+                if number == signs {
+                    let key = match &self.private_key {
+                        Some(pem) => import(ring.algorithm, pem)?,
+                        None => generate(ring.algorithm, cx)?,
+                    };
+                    // A full ring must not keep a compromised key in use.
+                    ring.rotate(&key, cx.now);
+                    check_versions(&ring, MAX_VERSIONS.saturating_mul(2))?;
+                }
+                if !ring.retire(number, cx.now) {
+                    return Err(Error::field(
+                        "version",
+                        format_args!("key `{}` has no version {number}", self.name),
+                    ));
+                }
+                Ok(ring)
+            })
+            .await?;
+        Ok(KeyView::of(&stored)?.into())
+    }
+}
+
+/// Adds a version that signs from now on.
+///
+/// # Errors
+/// If there are too many.
+pub(super) fn add_version(ring: &mut KeyRing, key: &SigningKey, now: Timestamp) -> Result<()> {
+    ring.rotate(key, now);
+    check_versions(ring, MAX_VERSIONS)
+}
+
+fn check_versions(ring: &KeyRing, most: usize) -> Result<()> {
+    if ring.versions.len() > most {
+        return Err(Error::Invalid(format!(
+            "key `{}` already has {most} versions that verify; wait until the oldest have expired",
+            ring.name
+        )));
+    }
+    Ok(())
+}
+
+/// Reads a private key that somebody gave.
+///
+/// # Errors
+/// If it is none for the algorithm.
+pub(super) fn import(algorithm: Algorithm, pem: &str) -> Result<SigningKey> {
+    SigningKey::from_pem(algorithm, pem).map_err(|error| Error::field("private_key", error))
+}
+
+/// Makes a private key.
+///
+/// # Errors
+/// If such a key must be imported.
+pub(super) fn generate(algorithm: Algorithm, cx: &Cx) -> Result<SigningKey> {
+    SigningKey::generate(algorithm, cx.rng()).map_err(|error| Error::field("algorithm", error))
+}
