@@ -311,7 +311,6 @@ impl Backend for Mount {
                 "the storage of this mount was written by a newer release of this plugin; install that release again".to_owned(),
             ));
         }
-        self.state.replays.begin(self.clock.now());
         self.state.presented.begin(self.clock.now());
         let standby = self.state.system.is_read_only().await?;
         self.state.set_standby(standby);
@@ -414,7 +413,6 @@ impl Mount {
     async fn prepare(&self) -> Result<()> {
         if self.storage.get(LAYOUT_KEY).await?.is_none() {
             // A new mount: no other process can have seen anything.
-            self.state.replays.begin(Timestamp::EPOCH);
             self.state.presented.begin(Timestamp::EPOCH);
             let write = crate::framework::storage::Write::Put {
                 key: LAYOUT_KEY.to_owned(),

@@ -11,7 +11,6 @@ use crate::agents::store::AgentStore;
 use crate::baselines::store::BaselineStore;
 use crate::config::store::ConfigStore;
 use crate::consents::store::ConsentStore;
-use crate::credentials::replay::Replays;
 use crate::credentials::status::StatusStore;
 use crate::credentials::store::CredentialStore;
 use crate::credentials::tidy::Cursors;
@@ -72,15 +71,14 @@ pub struct State {
     pub credentials: CredentialStore,
     /// Who has a place in a status list.
     pub statuses: StatusStore,
-    /// Which proofs of possession were used.
-    pub replays: Replays,
     /// Where the last removal of expired records stopped.
     pub tidied: Cursors,
     /// Whose tokens are believed at a login.
     pub issuers: IssuerStore,
     /// The keys of those that were fetched.
     pub key_sets: KeySets,
-    /// What was presented at a login and may not be again.
+    /// What was presented, at a login or with a credential, and may not be
+    /// again.
     pub presented: Presented,
     /// How many log in at a time.
     pub logins: Gate,
@@ -124,7 +122,6 @@ impl State {
             guesses: Guesses::default(),
             credentials: CredentialStore::new(storage),
             statuses: StatusStore::new(storage),
-            replays: Replays::default(),
             tidied: Cursors::default(),
             storage: Arc::clone(storage),
             issuers: IssuerStore::new(storage, &standby),

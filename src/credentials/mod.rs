@@ -7,7 +7,6 @@ pub mod mint;
 pub mod online;
 pub mod opaque;
 pub mod present;
-pub mod replay;
 pub mod request;
 pub mod revoke_api;
 pub mod standing;

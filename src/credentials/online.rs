@@ -6,6 +6,7 @@ use crate::credentials::store::Stored;
 use crate::framework::error::{Error, Result};
 use crate::jose::alg::Algorithm;
 use crate::jose::dpop::{self, Expected, HttpUri};
+use crate::login::replay::{Once, Spent};
 use crate::model::credential::Standing;
 use crate::model::ids::TargetName;
 use crate::model::secret::Secret;
@@ -20,17 +21,7 @@ const PROOF_SKEW: Ttl = Ttl::from_secs(5);
 const ATTEMPTS: usize = 3;
 
 /// Which algorithms proofs may be made with (RFC 8414 2, RFC 9449 5.1).
-pub const PROOF_ALGORITHMS: &[Algorithm] = &[
-    Algorithm::EdDsa,
-    Algorithm::Es256,
-    Algorithm::Es384,
-    Algorithm::Rs256,
-    Algorithm::Rs384,
-    Algorithm::Rs512,
-    Algorithm::Ps256,
-    Algorithm::Ps384,
-    Algorithm::Ps512,
-];
+pub const PROOF_ALGORITHMS: &[Algorithm] = &Algorithm::ALL;
 
 /// What a resource server asks.
 #[derive(Debug)]
@@ -204,9 +195,21 @@ fn is_proven(cx: &Cx, spoken: &Spoken, question: &Question) -> Result<bool> {
         max_age: PROOF_AGE,
         skew: PROOF_SKEW,
     };
-    match dpop::verify(&given.proof, &expected) {
-        Ok(proof) => cx.replays.take(&proof, cx.now, PROOF_AGE),
-        Err(_) => Ok(false),
+    let Ok(proof) = dpop::verify(&given.proof, &expected) else {
+        return Ok(false);
+    };
+    let once = Once {
+        maker: format!("dpop:{}", proof.jkt),
+        id: proof.jti,
+        made_at: proof.issued_at,
+        until: proof.issued_at.plus(PROOF_AGE),
+    };
+    match cx.presented.spend(&[once], cx.now) {
+        Ok(()) => Ok(true),
+        Err(Spent::Before | Spent::Unknown) => Ok(false),
+        Err(Spent::Full) => Err(Error::Limited(
+            "too many proofs of possession are in use; retry later".to_owned(),
+        )),
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::credentials::opaque::{Hasher, SECRET};
 use crate::framework::error::{Error, Result};
+use crate::framework::locks::{Held, Locks};
 use crate::framework::record::{self, Record};
 use crate::framework::storage::{Storage, Write};
 use crate::model::credential::{Credential, Revocation};
@@ -130,7 +131,6 @@ pub struct Stored {
     bytes: Vec<u8>,
 }
 
-const SHARDS: usize = 64;
 const HASH_KEY: &str = "mount";
 /// The most credentials of which it is remembered that a change may have been
 /// made or not.
@@ -141,9 +141,8 @@ const MAX_DOUBTS: usize = 16_384;
 pub struct CredentialStore {
     storage: Arc<dyn Storage>,
     hasher: tokio::sync::Mutex<Option<Hasher>>,
-    // One who changes a record holds the lock of its shard from the read on.
-    locks: [tokio::sync::Mutex<()>; SHARDS],
-    spare: tokio::sync::Mutex<()>,
+    // One who changes a record holds its lock from the read on.
+    locks: Locks,
     // How many uses are left at most of what was being used when storage failed.
     doubts: Mutex<HashMap<CredentialId, (u32, Timestamp)>>,
     revocations: AtomicU64,
@@ -156,8 +155,7 @@ impl CredentialStore {
         Self {
             storage: Arc::clone(storage),
             hasher: tokio::sync::Mutex::default(),
-            locks: std::array::from_fn(|_| tokio::sync::Mutex::default()),
-            spare: tokio::sync::Mutex::default(),
+            locks: Locks::default(),
             doubts: Mutex::default(),
             revocations: AtomicU64::new(0),
         }
@@ -197,19 +195,8 @@ impl CredentialStore {
 
     /// Keeps others from changing a credential. Hold it from the read of the
     /// record until its change is stored.
-    pub async fn lock(&self, id: &CredentialId) -> tokio::sync::MutexGuard<'_, ()> {
-        // The end of an id is random.
-        let shard = id
-            .as_str()
-            .bytes()
-            .rev()
-            .take(4)
-            .fold(0_usize, |sum, byte| {
-                sum.wrapping_mul(31).wrapping_add(byte.into())
-            })
-            .checked_rem(SHARDS)
-            .unwrap_or(0);
-        self.locks.get(shard).unwrap_or(&self.spare).lock().await
+    pub async fn lock(&self, id: &CredentialId) -> Held<'_> {
+        self.locks.hold(&[id.as_str()]).await
     }
 
     /// Uses one use of a credential, whose lock the caller holds since it read

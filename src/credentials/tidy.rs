@@ -34,7 +34,6 @@ pub struct Cursors {
 /// # Errors
 /// If storage fails; the next call goes on where this one stopped.
 pub async fn tidy(cx: &Cx) -> Result<()> {
-    cx.replays.tidy(cx.now);
     cx.credentials.forget_doubts(cx.now);
     cx.statuses.forget_expired(cx.now);
     if cx.is_standby() {

@@ -44,6 +44,19 @@ fn a_use_is_used_once_in_a_cluster_that_loses_its_head() {
     let agent = second.client_with(&example.agent.token);
     let issued = agent.write(&example.mount.at("creds/issue"), &example.ask());
     assert!(issued.ok().text_at("/lease_id").len() > 10);
+
+    // So is a question for a status list, which only the active node can answer.
+    let listed = json!({ "credential_type": "jwt", "max_uses": 0, "leased": false, "status_list": true });
+    example.mount.write("targets/crm", &listed).ok();
+    example.issue().ok();
+    let list = example.mount.at(".well-known/status/0");
+    let (here, there) = (first.client_with(""), second.client_with(""));
+    let seen = [here, there].map(|client| client.read(&list).ok());
+    for answer in &seen {
+        let kind = answer.headers.get("content-type").unwrap();
+        assert_eq!(kind, "application/statuslist+jwt");
+        assert_eq!(answer.text.split('.').count(), 3);
+    }
     drop(example);
 
     // Everybody redeems everything everywhere, and the head goes.
