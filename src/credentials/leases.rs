@@ -49,7 +49,8 @@ pub fn fresh(cx: &Cx, grounds: &Grounds, target: &Target, renewable: bool, count
         expires_at: grounds.expires_at,
         has_record: renewable || counted,
     };
-    let ttl = cx.now.until(grounds.expires_at);
+    // The host takes zero for its own default.
+    let ttl = cx.now.until(grounds.expires_at).max(Ttl::from_secs(1));
     Lease {
         ttl,
         max_ttl: if renewable { longest(target) } else { ttl },

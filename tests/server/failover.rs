@@ -46,7 +46,8 @@ fn a_use_is_used_once_in_a_cluster_that_loses_its_head() {
     assert!(issued.ok().text_at("/lease_id").len() > 10);
 
     // So is a question for a status list, which only the active node can answer.
-    let listed = json!({ "credential_type": "jwt", "max_uses": 0, "leased": false, "status_list": true });
+    let listed =
+        json!({ "credential_type": "jwt", "max_uses": 0, "leased": false, "status_list": true });
     example.mount.write("targets/crm", &listed).ok();
     example.issue().ok();
     let list = example.mount.at(".well-known/status/0");
