@@ -25,6 +25,7 @@ plugin "secret" {
       "targets", "actions", "resources", "ceiling_policies", "policies",
       "delegation_modes", "max_delegation_depth", "ttl", "max_ttl", "max_uses",
       "audience", "rotation_period",
+      "issuer_id", "vault_policies",
     ]
     audit_non_hmac_response_keys = [
       "id", "name", "agent", "agent_id", "entity_id", "subject",
@@ -53,6 +54,7 @@ plugin "auth" {
       "targets", "actions", "resources", "ceiling_policies", "policies",
       "delegation_modes", "max_delegation_depth", "ttl", "max_ttl", "max_uses",
       "audience", "rotation_period",
+      "issuer_id", "vault_policies",
     ]
     audit_non_hmac_response_keys = [
       "id", "name", "agent", "agent_id", "entity_id", "subject",

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod api;
 pub mod check;
 pub mod fetch;
+mod input;
 pub mod keys;
 pub mod store;
 pub mod subjects;
