@@ -353,7 +353,7 @@ fn access(block: &Block) -> std::result::Result<Option<VaultPathAccess>, String>
 }
 
 fn json(attribute: &Attribute) -> Option<Value> {
-    serde_json::to_value(attribute.expr()).ok()
+    serde_json::to_value(hcl::Value::from(attribute.expr().clone())).ok()
 }
 
 #[cfg(test)]
