@@ -16,7 +16,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Some(command) = cli.command {
         let report = cli::run(command);
-        return finish(&report.text, report.ok);
+        let code = finish(&report.text, report.ok);
+        return report.status.map_or(code, ExitCode::from);
     }
     match serve(cli.mount_type.map(MountType::from), cli.export_dir) {
         Ok(()) => ExitCode::SUCCESS,

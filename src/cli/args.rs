@@ -9,8 +9,8 @@ use crate::framework::backend::MountType;
 /// A plugin for HashiCorp Vault and OpenBao that gives AI agents an identity,
 /// a ceiling, delegated authority and credentials that live for one request.
 ///
-/// A server starts it by itself. Run by hand, it installs itself into a server
-/// and checks policies.
+/// A server starts it by itself. Run by hand, it installs itself into a server,
+/// checks policies, and reports from audit logs.
 #[derive(Debug, Parser)]
 #[command(name = "vault-plugin-agentic", version)]
 pub struct Cli {
@@ -56,6 +56,13 @@ pub enum Command {
     /// from BAO_CACERT or VAULT_CACERT. Can be run again at any time: what is
     /// already so is left alone, and a new binary replaces the old one.
     Register(Register),
+
+    /// Tell from a server's audit log who did what for whom and why.
+    ///
+    /// Reads the files of a `file` audit device of OpenBao or Vault, and shows
+    /// for each agent and human what was consented to, issued, used and
+    /// refused, and what is odd. Needs no server.
+    Report(Box<super::report::Options>),
 
     /// Check and test policies without a server.
     #[command(subcommand)]

@@ -5,6 +5,7 @@ pub mod args;
 mod environment;
 pub mod policy;
 pub mod register;
+pub mod report;
 mod suite;
 
 use self::args::{Command, Policy};
@@ -16,6 +17,7 @@ use self::policy::Report;
 pub fn run(command: Command) -> Report {
     match command {
         Command::Register(options) => register::run(&options, &Environment::read()),
+        Command::Report(options) => report::run(&options),
         Command::Policy(Policy::Check { files }) => policy::check(&files),
         Command::Policy(Policy::Test { directory }) => policy::test(&directory),
     }

@@ -20,6 +20,8 @@ pub struct Report {
     pub text: String,
     /// Whether all is well; else the process exits with 1.
     pub ok: bool,
+    /// The exit status, if `ok` does not say all.
+    pub status: Option<u8>,
 }
 
 /// Parses, compiles and lints policy files. Warnings do not fail.
@@ -28,6 +30,7 @@ pub fn check(files: &[PathBuf]) -> Report {
     let mut report = Report {
         text: String::new(),
         ok: !files.is_empty(),
+        status: None,
     };
     if files.is_empty() {
         report.text.push_str("no policy files given\n");
@@ -58,6 +61,7 @@ pub fn test(directory: &Path) -> Report {
     let mut report = Report {
         text: String::new(),
         ok: true,
+        status: None,
     };
     let (policies, suites) = match find(directory) {
         Ok(found) => found,
@@ -65,6 +69,7 @@ pub fn test(directory: &Path) -> Report {
             return Report {
                 text: message,
                 ok: false,
+                status: None,
             };
         }
     };

@@ -4,10 +4,14 @@
 //! Shared by libFuzzer (`make fuzz`) and by the laws (`make fuzz-smoke`).
 
 use std::collections::BTreeMap;
+use std::io::Cursor;
 use std::slice;
 use std::sync::{Arc, LazyLock};
 
+use clap::Parser as _;
 use serde_json::{Map, Value};
+use vault_plugin_agentic::cli::args::{Cli, Command};
+use vault_plugin_agentic::cli::report::{Format, Limits, Options, Source, analyse, render};
 use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts};
 use vault_plugin_agentic::engine::{compile, try_condition};
 use vault_plugin_agentic::framework;
@@ -30,7 +34,8 @@ use vault_plugin_agentic::state::State;
 pub(crate) type Target = fn(&[u8]);
 
 /// All of them. Each has a directory of seeds under its name.
-pub(crate) const TARGETS: [(&str, Target); 10] = [
+pub(crate) const TARGETS: [(&str, Target); 11] = [
+    ("audit_log", audit_log),
     ("coerce", coerce),
     ("condition", condition),
     ("dpop", dpop),
@@ -48,6 +53,28 @@ pub(crate) fn run(name: &str, data: &[u8]) {
     let found = TARGETS.iter().find(|(known, _)| *known == name);
     let (_, target) = found.unwrap();
     target(data);
+}
+
+/// Any file is read as an audit log and reported in each format, or refused.
+fn audit_log(data: &[u8]) {
+    static OPTIONS: LazyLock<Options> = LazyLock::new(|| {
+        let cli = Cli::try_parse_from(["plugin", "report", "-", "--settled=0"]).unwrap();
+        match cli.command {
+            Some(Command::Report(options)) => *options,
+            _ => panic!("it was asked for"),
+        }
+    });
+    let source = Source::Stream("fuzz".to_owned(), Box::new(Cursor::new(data.to_vec())));
+    let Ok(model) = analyse(vec![source], &OPTIONS, &Limits::USUAL) else {
+        return;
+    };
+    let page = render(&model, Format::Html);
+    assert!(page.ends_with("</html>\n") && page.matches("<html").count() == 1);
+    let table = render(&model, Format::Table);
+    let commands = |c: char| c.is_control() && c != '\n';
+    assert!(!table.contains(commands), "a terminal is commanded");
+    let json: Value = serde_json::from_str(&render(&model, Format::Json)).unwrap();
+    assert_eq!(json["version"], 1);
 }
 
 /// Any body is coerced for any endpoint, or refused; twice is once.

@@ -37,6 +37,7 @@ mod people;
 mod records;
 mod redeeming;
 mod registry;
+mod report;
 mod standing;
 mod statuses;
 mod surface;

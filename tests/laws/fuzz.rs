@@ -149,4 +149,4 @@ macro_rules! smoke {
     };
 }
 
-smoke! { coerce, condition, dpop, jwk, jws, pattern, policy_text, route, spki, vault_path }
+smoke! { audit_log, coerce, condition, dpop, jwk, jws, pattern, policy_text, route, spki, vault_path }

@@ -16,6 +16,7 @@ mod matrix;
 mod pattern;
 mod reference;
 mod refusals;
+mod report;
 mod scope;
 mod standing;
 mod world;

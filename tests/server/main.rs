@@ -22,6 +22,8 @@ mod possession;
 mod redeeming;
 mod register;
 mod registry;
+mod report;
+mod report_chain;
 mod secrecy;
 mod support;
 mod surface;

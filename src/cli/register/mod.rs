@@ -21,10 +21,15 @@ use super::policy::Report;
 /// Installs the plugin, or prints how.
 pub(super) fn run(options: &Register, environment: &Environment) -> Report {
     match attempt(options, environment) {
-        Ok(text) => Report { text, ok: true },
+        Ok(text) => Report {
+            text,
+            ok: true,
+            status: None,
+        },
         Err(message) => Report {
             text: format!("{message}\n"),
             ok: false,
+            status: None,
         },
     }
 }
