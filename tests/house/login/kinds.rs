@@ -1,12 +1,13 @@
 //! Issuers, and kinds of tokens.
 
 use serde_json::{Value, json};
+use vault_plugin_agentic::framework::error::Error;
 use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::jose::alg::Algorithm;
 
 use super::Doors;
 use crate::idp::{AUDIENCE, IDP, Signer, access, with};
-use crate::world::START;
+use crate::world::{HUMAN_ENTITY, START};
 
 #[tokio::test]
 async fn the_right_subject_of_the_wrong_issuer_is_nobody() {
@@ -189,4 +190,87 @@ async fn two_agents_are_not_one_at_an_issuer() {
             .count(),
         1
     );
+}
+
+/// Storage that fails at any write leaves a human who they were, or nobody.
+#[tokio::test]
+async fn a_mapping_that_fails_anywhere_is_the_old_one_or_none() {
+    for transactional in [true, false] {
+        for position in 0..3 {
+            let doors = Doors::new().await;
+            let path = format!("config/issuers/idp/subjects/{HUMAN_ENTITY}");
+            doors.world.ok(&path, json!({ "subject": "alice" })).await;
+            doors.world.storage.transactional(transactional);
+            doors.world.storage.fail_after(position);
+            let failed = doors
+                .world
+                .call(
+                    Operation::Update,
+                    &path,
+                    json!({ "subject": "alicia" }),
+                    None,
+                )
+                .await;
+            assert!(matches!(failed, Err(Error::Host(_))), "{failed:?}");
+            doors.world.storage.fail_writes(false);
+            let known = |name: &str| with(access(), json!({ "sub": name }));
+            assert!(
+                doors
+                    .said(&known("alicia"))
+                    .await
+                    .contains("subject.unknown")
+            );
+            if transactional {
+                assert!(
+                    !doors
+                        .said(&known("alice"))
+                        .await
+                        .contains("subject.unknown")
+                );
+            }
+            doors.world.ok(&path, json!({ "subject": "alicia" })).await;
+            assert!(
+                !doors
+                    .said(&known("alicia"))
+                    .await
+                    .contains("subject.unknown")
+            );
+            assert!(
+                doors
+                    .said(&known("alice"))
+                    .await
+                    .contains("subject.unknown")
+            );
+            // Whoever is called alice now may be somebody else.
+            let other = "config/issuers/idp/subjects/other-entity";
+            doors.world.ok(other, json!({ "subject": "alice" })).await;
+        }
+    }
+}
+
+/// The same for who an agent is at its issuer.
+#[tokio::test]
+async fn an_agent_that_becomes_another_at_its_issuer_is_never_two() {
+    for transactional in [true, false] {
+        for position in 0..3 {
+            let doors = Doors::new().await;
+            doors.world.storage.transactional(transactional);
+            doors.world.storage.fail_after(position);
+            let change = json!({ "subject": "bot-2" });
+            let failed = doors
+                .world
+                .call(Operation::Update, "agents/bot", change.clone(), None)
+                .await;
+            assert!(matches!(failed, Err(Error::Host(_))), "{failed:?}");
+            doors.world.storage.fail_writes(false);
+            let renamed = with(access(), json!({ "sub": "bot-2", "client_id": "bot-2" }));
+            assert!(doors.said(&renamed).await.contains("agent.unknown"));
+            doors.world.ok("agents/bot", change).await;
+            doors
+                .ask(&doors.idp.sign("at+jwt", &renamed))
+                .await
+                .unwrap();
+            assert!(doors.said(&access()).await.contains("agent.unknown"));
+        }
+    }
 }
