@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::chain::{Chain, HOUR, Room, STEPS};
-use super::entry::{Entry, Text};
+use super::entry::Entry;
 use super::event::{Event, Kind, Outcome};
 use super::grants::Grants;
 use super::limits::{LeftOut, Limits};

@@ -22,6 +22,10 @@ pub(super) fn outcome(entry: &Entry, kind: Kind) -> Outcome {
             code => refused(code),
         };
     }
+    // A refusal has its facts beside its text, and the text may be hashed.
+    if let (Some("deny"), Some(code)) = (stated, data.reason.0.clear()) {
+        return refused(code);
+    }
     if entry.error.0 != Text::None || data.error.0 != Text::None {
         let denied = entry
             .error

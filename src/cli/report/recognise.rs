@@ -394,6 +394,14 @@ mod tests {
             assert_eq!(event.outcome.code(), Some(code), "{error}");
             assert_eq!(event.target.clear(), Some("crm"));
         }
+        let facts = json!({ "error": "hmac-sha256:00", "outcome": "deny",
+            "reason": "limits.no_time", "agent": "bot", "agent_id": "a-1" });
+        let mut beside = json!({ "request": { "mount_point": "m/", "mount_type": "agentic",
+            "path": "m/creds/issue", "operation": "update" }, "error": "permission denied" });
+        beside["response"] = json!({ "data": facts });
+        let event = understand(&read(beside), &mut Mounts::default()).unwrap();
+        assert_eq!(event.outcome.code(), Some("limits.no_time"));
+        assert_eq!(event.agent.name.clear(), Some("bot"));
         let asks = denied("agentic", "denied (consent.required): x");
         let event = understand(&asks, &mut Mounts::default()).unwrap();
         assert_eq!(event.outcome, Outcome::ConsentRequired);
