@@ -403,7 +403,10 @@ impl Mount {
             Ok(()) => route.serve(request.data, captures, &cx).await,
             Err(refused) => Err(refused),
         };
-        if let Err(Error::Denied(told)) = &answer {
+        // A decision has noted what it says, and is recorded already.
+        if let Err(Error::Denied(told)) = &answer
+            && cx.noted.is_empty()
+        {
             events::refused(&cx, route.place.path, told).await;
         }
         answer

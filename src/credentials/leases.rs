@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 use crate::authorize::{self, Applicant};
 use crate::credentials::present::{self, Spoken};
 use crate::credentials::standing::{self, Identity};
+use crate::decisions::entry::Kind;
 use crate::framework::error::{Error, Result};
 use crate::framework::request::Kept;
 use crate::framework::response::{Lease, Response};
@@ -150,6 +151,7 @@ async fn decide_anew(
     let applicant = Applicant {
         agent,
         disabled,
+        kind: Kind::Renew,
         ..Applicant::default()
     };
     authorize::authorize_as(cx, applicant, request)

@@ -46,6 +46,7 @@ macro_rules! kinds {
 kinds! {
     Issue, "issue", "A credential was asked for.";
     Login, "login", "A login was asked for.";
+    Renew, "renew", "More time was asked for, of a lease or of a login.";
     Redeem, "redeem", "A use of a credential was asked for.";
     CredentialRevoke, "credential.revoke", "Credentials were revoked.";
     DelegationRequest, "delegation.request", "An agent asked for authority.";

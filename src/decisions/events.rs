@@ -17,6 +17,7 @@ use crate::state::Cx;
 /// endpoints declare it.
 fn kind_of(path: &str) -> Option<Kind> {
     Some(match path {
+        "login" => Kind::Login,
         "creds/redeem" => Kind::Redeem,
         "creds/revoke" | "self/revoke" => Kind::CredentialRevoke,
         "delegations/request" => Kind::DelegationRequest,

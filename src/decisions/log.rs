@@ -77,6 +77,19 @@ fn layer_of(reason: Reason) -> Layer {
     }
 }
 
+/// The consent that it waits for, that it was made with, or that the chain of
+/// delegations rests on.
+fn consent_of(made: &Made<'_>, request: &AccessRequest, facts: &Facts) -> Option<ConsentId> {
+    let given = made.waits.as_ref().or(request.consent.as_ref());
+    let standing = || {
+        facts
+            .chain
+            .iter()
+            .find_map(|hop| hop.delegation.consent.as_ref())
+    };
+    given.or_else(standing).cloned()
+}
+
 /// The entry of a decision.
 #[must_use]
 pub fn of_decision(cx: &Cx, made: &Made<'_>, request: &AccessRequest, facts: &Facts) -> Entry {
@@ -145,7 +158,7 @@ pub fn of_decision(cx: &Cx, made: &Made<'_>, request: &AccessRequest, facts: &Fa
         rule: rule.map(|rule| rule.name().to_owned()).unwrap_or_default(),
         ttl: allowed.then_some(decision.limits.ttl),
         max_uses: decision.limits.max_uses.filter(|_| allowed),
-        consent_id: made.waits.clone().or_else(|| request.consent.clone()),
+        consent_id: consent_of(made, request, facts),
         micros: u64::try_from(made.began.elapsed().as_micros()).unwrap_or(u64::MAX),
         ..entry_as(cx, made.id.clone(), made.kind, outcome)
     }

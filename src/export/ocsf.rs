@@ -21,7 +21,7 @@ struct Class {
 
 const fn class(kind: Kind) -> Class {
     let (category, category_name, class, class_name, activity, activity_name) = match kind {
-        Kind::Issue | Kind::Redeem | Kind::CredentialRevoke => {
+        Kind::Issue | Kind::Renew | Kind::Redeem | Kind::CredentialRevoke => {
             (6, "Application Activity", 6003, "API Activity", 99, "Other")
         }
         Kind::Login => (

@@ -85,6 +85,15 @@ impl Noted {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = facts;
     }
 
+    /// Whether nothing was noted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_empty()
+    }
+
     /// Takes what was noted.
     #[must_use]
     pub fn take(&self) -> Map<String, Value> {

@@ -182,7 +182,7 @@ pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
         disabled: proof::is_disabled(cx, &agent).await?,
         agent: Some(agent),
         token_details: session.token_details.clone(),
-        kind: Kind::Login,
+        kind: Kind::Renew,
     };
     let request = AccessRequest {
         subject: session.subject.clone(),

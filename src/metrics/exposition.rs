@@ -82,11 +82,9 @@ impl Metrics {
         for (kind, counters) in Kind::ALL.iter().zip(&self.decisions) {
             for (outcome, counter) in OUTCOMES.iter().zip(counters) {
                 let labels = [("kind", kind.as_str()), ("outcome", outcome.as_str())];
-                let value = read(counter);
-                // What nobody does yet is not worth a series, but for the main job.
-                if value > 0 || *kind == Kind::Issue {
-                    page.sample(name, &labels, value);
-                }
+                // Those that are zero too: from a series that begins at one,
+                // nobody can tell that it has grown.
+                page.sample(name, &labels, read(counter));
             }
         }
         let name = "agentic_refusals_total";
@@ -96,10 +94,7 @@ impl Metrics {
             "Why it was not allowed, by the reason that decided.",
         );
         for (reason, counter) in Reason::ALL.iter().zip(&self.reasons) {
-            let value = read(counter);
-            if value > 0 {
-                page.sample(name, &[("reason", reason.as_str())], value);
-            }
+            page.sample(name, &[("reason", reason.as_str())], read(counter));
         }
         let name = "agentic_target_decisions_total";
         page.family(name, "counter", "What came of requests, by target; beyond a hundred targets, and for those that do not exist, `other`.");

@@ -66,7 +66,7 @@ impl Log {
         } else {
             Outcome::Allow
         };
-        let cx = self.cx(START + number);
+        let cx = self.cx(START.saturating_add(number));
         let rare = number % 7 == 0;
         let entry = Entry {
             agent: if rare { "rare" } else { "bot" }.to_owned(),
@@ -275,8 +275,8 @@ async fn the_log_goes_on_after_a_restart() {
 async fn tampered(with: impl Fn(&MemoryStorage, &[String])) -> Vec<String> {
     let log = Log::new(DAY, 10);
     for part in 0..5 {
-        for number in 1..=20 {
-            log.decide(part * 20 + number);
+        for number in 1..=20_i64 {
+            log.decide(number.saturating_add(20_i64.saturating_mul(part)));
         }
         log.flush().await;
     }
