@@ -15,9 +15,9 @@ mod budget;
 mod chains;
 mod consents;
 mod credentials;
+mod dashboards;
 mod decisions_log;
 mod delegation_costs;
-
 mod delegation_faults;
 mod delegation_races;
 mod delegation_trees;

@@ -18,6 +18,7 @@ const AGENT: &[(&str, &str)] = &[
 /// What a person's token may do on a mount.
 const HUMAN: &[(&str, &str)] = &[
     ("self", "read"),
+    ("self/decisions/*", "read, list"),
     ("delegations/*", "read, update, list"),
     ("consents/*", "read, update"),
 ];
