@@ -4,6 +4,7 @@
 mod grants;
 mod humans;
 mod kinds;
+mod logged;
 mod once;
 mod tokens;
 
