@@ -373,6 +373,8 @@ impl Backend for Mount {
 /// # Errors
 /// If storage fails.
 async fn tidy(cx: &Cx) -> Result<()> {
+    // First: a fault of anything below must not keep decisions from being stored.
+    log::flush(cx).await;
     cx.rates.forget_idle(cx.now);
     cx.presented.forget_expired(cx.now);
     delegations_tidy::tidy(cx).await?;

@@ -571,3 +571,20 @@ async fn the_periodic_call_and_the_end_of_a_mount_store_what_waits() {
         (&json!(true), &json!(2))
     );
 }
+
+#[tokio::test]
+async fn a_fault_of_other_upkeep_does_not_keep_decisions_from_being_stored() {
+    let world = World::with_agent().await;
+    world
+        .ok("config", json!({ "decision_retention": "1h" }))
+        .await;
+    let ask = json!({ "target": "crm", "action": "read", "resource": "customers/1" });
+    world.issue(ask).await.unwrap();
+    // What can be read no more fails the rest of the call.
+    world.storage.set("export/settings", b"garbage");
+    world.backend.invalidate("export/settings").await;
+    let failed = world.call(Operation::Periodic, "", Value::Null, None).await;
+    assert!(failed.is_err(), "{failed:?}");
+    let stored = world.read("decisions/verify").await.unwrap();
+    assert_eq!(stored["entries"], 1);
+}
