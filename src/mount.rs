@@ -13,6 +13,7 @@ use crate::activity::api as activity;
 use crate::agents::{api as agents, enterprise, own};
 use crate::baselines::api as baselines;
 use crate::config::api as config;
+use crate::config::store::DEFAULT_KEY;
 use crate::consents::{api as consents, oversight as consent_oversight};
 use crate::credentials::store::HashKeyRecord;
 use crate::credentials::{api as credentials, leases, revoke_api, status_api, verify_api};
@@ -430,7 +431,10 @@ impl Mount {
             SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new())
                 .map_err(|error| Error::Internal(format!("no default key: {error}")))
         };
-        self.state.keys.ensure_default(make, self.clock.now()).await
+        self.state
+            .keys
+            .ensure(DEFAULT_KEY, make, self.clock.now())
+            .await
     }
 
     fn help(&self, request: &Request) -> Result<Response> {

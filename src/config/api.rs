@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::store::{
-    BaselineRule, Config, DEFAULT_KEY, DenialDetail, LONGEST_RETENTION, LONGEST_TTL, MOST_MEMORY,
+    BaselineRule, Config, DEFAULT_KEY, DenialDetail, LONGEST_DELEGATION, LONGEST_RETENTION,
+    LONGEST_TTL, MOST_MEMORY,
 };
 use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
@@ -14,9 +15,6 @@ use crate::model::agent::MAX_DELEGATION_DEPTH;
 use crate::model::ids::KeyName;
 use crate::model::time::Ttl;
 use crate::state::{Cx, State};
-
-/// The longest that any mount may let a delegation last.
-const LONGEST_DELEGATION: Ttl = Ttl::from_secs(3650 * 24 * 3600);
 
 /// The settings of the mount, as they are read.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -16,6 +16,8 @@ use crate::model::time::Ttl;
 
 /// The longest lifetime that any mount may allow: one hour.
 pub const LONGEST_TTL: Ttl = LONGEST_LIFE;
+/// The longest that any mount may let a delegation last: ten years.
+pub const LONGEST_DELEGATION: Ttl = Ttl::from_secs(3650 * 24 * 3600);
 /// The key that signs where nothing else is said.
 pub const DEFAULT_KEY: &str = "default";
 

@@ -2,12 +2,17 @@
 //! whom, in the words that were shown, until when. Whoever has our key set can
 //! verify it; it is no credential, and its header says so.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::consents::binding;
 use crate::framework::error::{Error, Result};
+use crate::jose::alg::Algorithm;
 use crate::jose::jws::{self, Header, HeaderBytes};
+use crate::jose::signer::SigningKey;
 use crate::keys::set::Signer;
+use crate::keys::store::RECEIPTS_KEY;
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::consent::HumanConsent;
@@ -93,8 +98,7 @@ pub async fn sign(
             "this mount has no issuer yet, and cannot sign a receipt; an operator sets `issuer` under `config` first".to_owned(),
         ));
     }
-    let keys = cx.keys.set().await?;
-    let signer = keys.signer(None, config.signing_key.as_ref())?;
+    let signer = &*signer(cx).await?;
     let claims = Claims {
         iss: &config.issuer,
         sub: &consent.subject,
@@ -131,6 +135,25 @@ pub async fn sign(
         .map_err(|error| Error::Internal(format!("signing failed: {error}")))?;
     check(&receipt, signer)?;
     Ok(receipt)
+}
+
+/// The key for receipts, which is made with the first of them. It is a key of
+/// its own: receipts outlive credentials by far, and must verify after any
+/// number of rotations of the keys that sign those.
+async fn signer(cx: &Cx) -> Result<Arc<Signer>> {
+    let make = || {
+        SigningKey::generate(Algorithm::EdDsa, cx.rng())
+            .map_err(|error| Error::Internal(format!("no key for receipts: {error}")))
+    };
+    cx.keys.ensure(RECEIPTS_KEY, make, cx.now).await?;
+    let keys = cx.keys.set().await?;
+    let found = keys
+        .signers
+        .iter()
+        .find(|(name, _)| name.as_str() == RECEIPTS_KEY);
+    found
+        .map(|(_, signer)| Arc::clone(signer))
+        .ok_or_else(|| Error::Internal("the key for receipts is gone".to_owned()))
 }
 
 /// A fault in memory or in the signing code must not become evidence.

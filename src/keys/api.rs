@@ -10,7 +10,7 @@ use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
-use crate::keys::store::KeyRing;
+use crate::keys::store::{KeyRing, RECEIPTS_KEY};
 use crate::keys::versions::{add_version, generate, import};
 use crate::model::ids::KeyName;
 use crate::model::time::{Timestamp, Ttl};
@@ -205,7 +205,7 @@ impl Endpoint<State> for WriteKey {
         let algorithm = algorithm.map(Algorithm::from);
         let settle = |mut ring: KeyRing| {
             if let Some(period) = rotation_period {
-                check_period(period, ring.algorithm)?;
+                check_period(period, &ring)?;
                 ring.rotation_period = period;
             }
             Ok(ring)
@@ -275,6 +275,12 @@ impl Endpoint<State> for DeleteKey {
                 self.name
             )));
         }
+        if self.name.as_str() == RECEIPTS_KEY {
+            return Err(Error::Invalid(
+                "key `receipts` signed what humans agreed to, and must go on to verify it; rotate it, or retire a version"
+                    .to_owned(),
+            ));
+        }
         let users = cx.targets.using_key(&self.name).await?;
         if !users.is_empty() {
             return Err(Error::Invalid(format!(
@@ -300,11 +306,17 @@ impl Endpoint<State> for DeleteKey {
     }
 }
 
-fn check_period(period: Ttl, algorithm: Algorithm) -> Result<()> {
+fn check_period(period: Ttl, ring: &KeyRing) -> Result<()> {
     if period.is_zero() {
         return Ok(());
     }
-    if algorithm == Algorithm::Rs256 {
+    if ring.name.as_str() == RECEIPTS_KEY {
+        return Err(Error::field(
+            "rotation_period",
+            "is not for `receipts`: every version is kept for as long as a receipt may live",
+        ));
+    }
+    if ring.algorithm == Algorithm::Rs256 {
         return Err(Error::field(
             "rotation_period",
             "is not for RS256: its next key must be imported",

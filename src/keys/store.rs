@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::config::store::{DEFAULT_KEY, LONGEST_TTL};
+use crate::config::store::{DEFAULT_KEY, LONGEST_DELEGATION, LONGEST_TTL};
 use crate::framework::error::{Error, Result};
 use crate::framework::record::{Collection, Record};
 use crate::framework::snapshot::Snapshot;
@@ -19,6 +19,8 @@ use crate::model::ids::KeyName;
 use crate::model::secret::Secret;
 use crate::model::time::{Timestamp, Ttl};
 
+/// The name of the key that signs receipts, and nothing else.
+pub const RECEIPTS_KEY: &str = "receipts";
 /// The most versions a key may have at once.
 pub const MAX_VERSIONS: usize = 32;
 
@@ -103,13 +105,24 @@ impl KeyRing {
         }
     }
 
+    /// How long what it signs may have to be verified.
+    #[must_use]
+    pub fn longest_life(&self) -> Ttl {
+        if self.name.as_str() == RECEIPTS_KEY {
+            // A receipt is as good as the delegation it is about.
+            LONGEST_DELEGATION
+        } else {
+            LONGEST_TTL
+        }
+    }
+
     /// Until when tokens that it signed may live, if nothing uses it any more.
     #[must_use]
     pub fn needed_until(&self) -> Option<Timestamp> {
         // Requests that were under way when it was released have ended by then.
         const MARGIN: Ttl = Ttl::from_secs(60);
         self.released_at
-            .map(|released| released.plus(LONGEST_TTL).plus(MARGIN))
+            .map(|released| released.plus(self.longest_life()).plus(MARGIN))
     }
 
     /// Adds a version that signs from now on. The one before it verifies until
@@ -123,8 +136,9 @@ impl KeyRing {
             .max()
             .unwrap_or(0)
             .saturating_add(1);
+        let until = now.plus(self.longest_life());
         if let Some(last) = self.versions.last_mut() {
-            last.verify_until = Some(now.plus(LONGEST_TTL));
+            last.verify_until = Some(until);
         }
         self.versions.push(KeyVersion {
             version,
@@ -342,6 +356,12 @@ impl KeyStore {
     pub async fn reference(&self, field: &str, name: &str) -> Result<Option<KeyName>> {
         let wanted = if name.is_empty() { DEFAULT_KEY } else { name };
         let key: KeyName = wanted.parse().map_err(|error| Error::field(field, error))?;
+        if key.as_str() == RECEIPTS_KEY {
+            return Err(Error::field(
+                field,
+                "the key `receipts` signs receipts and nothing else; name another",
+            ));
+        }
         match self.get(&key).await? {
             Some(_) if name.is_empty() => Ok(None),
             Some(_) => Ok(Some(key)),
@@ -352,18 +372,19 @@ impl KeyStore {
         }
     }
 
-    /// Makes the default key of a new mount, if nobody has made it yet.
+    /// Makes a key that the mount itself needs, if nobody has made it yet.
     ///
     /// # Errors
     /// If storage fails; on a read-only node, with the text that forwards.
-    pub async fn ensure_default(
+    pub async fn ensure(
         &self,
+        name: &str,
         make: impl FnOnce() -> Result<SigningKey> + Send,
         now: Timestamp,
     ) -> Result<()> {
-        let name: KeyName = DEFAULT_KEY
+        let name: KeyName = name
             .parse()
-            .map_err(|_| Error::Internal("the default key has no name".to_owned()))?;
+            .map_err(|_| Error::Internal(format!("no key can be named `{name}`")))?;
         if self.get(&name).await?.is_some() {
             return Ok(());
         }

@@ -368,11 +368,9 @@ async fn tidying_that_fails_is_done_the_next_time() {
             let _ = tick().await;
             people.world.storage.fail_writes(false);
             tick().await.unwrap();
-            assert_eq!(
-                people.world.storage.keys(),
-                before,
-                "{transactional} {position}"
-            );
+            let mut left = people.world.storage.keys();
+            left.retain(|key| key != "key/receipts");
+            assert_eq!(left, before, "{transactional} {position}");
         }
     }
 }

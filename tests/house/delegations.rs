@@ -769,7 +769,9 @@ async fn what_has_ended_is_tidied_and_leaves_nothing() {
     );
     people.world.advance(3600);
     tick().await;
-    assert_eq!(people.world.storage.keys(), before, "every key is gone");
+    let mut left = people.world.storage.keys();
+    left.retain(|key| key != "key/receipts");
+    assert_eq!(left, before, "every key is gone");
 }
 
 #[tokio::test]
@@ -794,4 +796,37 @@ async fn a_standby_asks_to_be_forwarded() {
     );
     let periodic = request(Operation::Periodic, "", Value::Null, None);
     standby.backend.handle(periodic).await.unwrap();
+}
+
+/// Receipts outlive credentials: what a rotation drops must not be their key.
+#[tokio::test]
+async fn a_receipt_verifies_after_any_rotation() {
+    let people = People::new().await;
+    let mut wanted = crm("read");
+    wanted["ttl"] = json!("30d");
+    let ask = people.ask(&wanted).await;
+    let approved = people
+        .approve(&text(&ask["id"]), json!({ "ttl": "30d" }))
+        .await;
+    let receipt = approved.unwrap().unwrap()["receipt"].clone();
+    for key in ["default", "receipts"] {
+        let rotate = format!("keys/{key}/rotate");
+        people.world.ok(&rotate, json!({})).await;
+    }
+    people.world.advance(2 * 24 * 3600);
+    people.world.tick().await;
+    people.claims(&receipt, "agentic-consent+jwt").await;
+
+    // The key is for nothing else, stays, and is no choice for anything.
+    let world = &people.world;
+    let refused = world
+        .refused("targets/crm", json!({ "signing_key": "receipts" }))
+        .await;
+    assert!(refused.contains("nothing else"), "{refused}");
+    let refused = world
+        .refused("keys/receipts", json!({ "rotation_period": "1d" }))
+        .await;
+    assert!(refused.contains("rotation_period"), "{refused}");
+    let delete = world.call(Operation::Delete, "keys/receipts", json!({}), None);
+    assert!(matches!(delete.await, Err(Error::Invalid(_))));
 }

@@ -112,7 +112,9 @@ impl Client {
             request = request.header("Content-Type", content_type);
             self.agent.run(request.body(body)?)?
         };
-        let text = response.body_mut().read_to_string()?;
+        // The server's description of all mounts of a run is long.
+        let body = response.body_mut().with_config().limit(256 << 20);
+        let text = body.read_to_string()?;
         Ok(Answer {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
