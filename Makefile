@@ -79,13 +79,13 @@ bao: $(BAO) ## Unpack the OpenBao server into target/tools
 
 python-tools: $(VENV)/installed ## Install what the tests use of Python into target/tools
 
-dev: build bao ## Start a server with the plugin in it and a small example
+dev: build bao python-tools ## Start a server with the plugin in it and a small example
 	@BAO="$(BAO)" PLUGIN="$(TARGET)/debug/$(NAME)" DEV="$(DEV)" examples/quickstart/dev.sh start
 
 dev-stop: ## End the server that `make dev` started
 	@DEV="$(DEV)" examples/quickstart/dev.sh stop
 
-dev-smoke: build bao ## Start a server of its own as `make dev` does, and run what it prints
+dev-smoke: build bao python-tools ## Start a server of its own as `make dev` does, and run what it prints
 	tests/tools/dev_smoke.sh "$(TARGET)/dev-smoke"
 
 manifest: release ## Write the stripped release and its manifest, with the checksum, to target/dist

@@ -33,6 +33,7 @@ start() {
     mkdir -p "$DEV/plugins" "$DEV/tmp" "$DEV/bin"
     rm -f "$DEV"/plugins/vault-plugin-agentic-* "$DEV"/*.log
     ln -sfn "$BAO" "$DEV/bin/bao"
+    ln -sfn "$PLUGIN" "$DEV/bin/vault-plugin-agentic"
     choose_port
     start_server
     trap 'stop >&2' EXIT
@@ -173,6 +174,7 @@ export PATH="$DEV/bin:\$PATH"
 export BAO_ADDR=$BAO_ADDR
 export BAO_TOKEN=root
 export AGENT_TOKEN=$agent_token
+export AUDIT_LOG=$DEV/audit.log
 ENV
     cp "$here/try.txt" "$DEV/try.txt"
 }

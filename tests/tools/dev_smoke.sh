@@ -34,4 +34,6 @@ expect 1 allowed '^credential '
 expect 2 refused 'Code: 403'
 expect 3 allowed '"keys"'
 expect 4 allowed 'That was the story'
-[ -z "$(command 5)" ]
+expect 5 allowed 'audit log says of the read'
+expect 6 allowed 'desk-agent'
+[ -z "$(command 7)" ]

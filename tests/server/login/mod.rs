@@ -149,3 +149,18 @@ impl<'b> Gateway<'b> {
         client.read(path)
     }
 }
+
+#[test]
+fn the_example_tells_the_story() {
+    let bao = Bao::dev();
+    let mount = bao.auth();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/login/story.sh");
+    // Twice: it can be run again on the same mount.
+    for _ in 0..2 {
+        let told = bao.example(std::process::Command::new(script), &mount.path);
+        let said = String::from_utf8_lossy(&told.stdout);
+        assert!(told.status.success(), "{told:?}");
+        assert!(said.contains("That was the story"), "{said}");
+        assert!(said.contains("audit log says"), "{said}");
+    }
+}

@@ -280,8 +280,10 @@ impl Bao {
     /// Runs one of the examples on a mount, with the root token.
     pub(crate) fn example(&self, mut script: Command, mount: &str) -> Output {
         let commands = format!(
-            "BAO='{}' MOUNT='{mount}' exec \"$0\"",
-            tools::bao().display()
+            "BAO='{}' PYTHON='{}' AUDIT_LOG='{}' MOUNT='{mount}' exec \"$0\"",
+            tools::bao().display(),
+            tools::venv_python().display(),
+            self.directory.join("audit.log").display(),
         );
         let program = script.get_program().to_owned();
         script = Command::new("/bin/sh");

@@ -17,14 +17,20 @@ pub(super) fn bao() -> PathBuf {
     binary
 }
 
-/// Runs a script of `tests/tools` with the libraries it needs.
-pub(crate) fn python(script: &str, args: &[&str], stdin: &str) -> Output {
+/// The Python with the libraries that tests and examples use.
+pub(super) fn venv_python() -> PathBuf {
     let python = tools().join("venv/bin/python");
     assert!(
         python.exists(),
         "there is no Python at {}: run `make python-tools`",
         python.display()
     );
+    python
+}
+
+/// Runs a script of `tests/tools` with the libraries it needs.
+pub(crate) fn python(script: &str, args: &[&str], stdin: &str) -> Output {
+    let python = venv_python();
     let mut child = Command::new(python)
         .arg(
             Path::new(env!("CARGO_MANIFEST_DIR"))
