@@ -1,7 +1,7 @@
 //! `report`: who did what for whom and why, out of the server's own audit log.
 //!
-//! Files become entries ([`lines`], [`entry`]), entries become events
-//! ([`recognise`]), events are collected in bounded space ([`collect`]), and what
+//! Files become entries (`lines`, `entry`), entries become events
+//! (`recognise`), events are collected in bounded space (`collect`), and what
 //! was collected becomes a [`Model`] that is written in one of three ways. Only
 //! the first step and this file do I/O.
 
