@@ -17,6 +17,10 @@ use crate::telemetry::fields::{ERROR, REQUEST_ID};
 /// The most JSON text that is parsed: what the host accepts in a request.
 const LONGEST: usize = 32 * 1024 * 1024;
 
+/// The most that is parsed of what anybody may send without a token: some tokens
+/// of 16 KiB and authorization details.
+const LONGEST_OF_STRANGERS: usize = 256 * 1024;
+
 /// The host's numbers for kinds of errors. All but the first five lose their
 /// text; beside a response with an `error` in it, that is the text instead.
 mod kind {
@@ -51,8 +55,22 @@ pub(super) fn operation(name: &str) -> Option<Operation> {
     })
 }
 
+/// Whether the data is longer than its sender may have parsed. `login` is open to
+/// all, whatever the host says of its caller.
+pub(super) fn is_too_long(wire: &pb::Request) -> bool {
+    let longest = if wire.unauthenticated || wire.path.trim_end_matches('/') == "login" {
+        LONGEST_OF_STRANGERS
+    } else {
+        LONGEST
+    };
+    wire.data.len() > longest
+}
+
 /// The request, once its operation is known.
 pub(super) fn request(operation: Operation, wire: pb::Request) -> Result<Request> {
+    if is_too_long(&wire) {
+        return Err(too_long());
+    }
     let remote_addr = wire
         .connection
         .and_then(|connection| connection.remote_addr.parse().ok());
@@ -113,7 +131,7 @@ fn data(text: &str) -> Result<Map<String, Value>> {
         return Ok(Map::new());
     }
     if text.len() > LONGEST {
-        return Err(Error::Invalid("the request's data is too long".to_owned()));
+        return Err(too_long());
     }
     match serde_json::from_str(text) {
         Ok(Value::Object(data)) => Ok(data),
@@ -125,6 +143,10 @@ fn data(text: &str) -> Result<Map<String, Value>> {
             "the request's data is not JSON: {error}"
         ))),
     }
+}
+
+fn too_long() -> Error {
+    Error::Invalid("the request's data is too long".to_owned())
 }
 
 /// The answer to a request.

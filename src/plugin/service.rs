@@ -198,7 +198,8 @@ impl pb::backend_server::Backend for Mounts {
         let operation = wire
             .and_then(|wire| convert::operation(&wire.operation))
             .filter(|operation| matches!(operation, Operation::Create | Operation::Update));
-        let Some(operation) = operation else {
+        let Some(operation) = operation.filter(|_| !wire.is_none_or(convert::is_too_long)) else {
+            // What is too long, the request itself will be told.
             return Ok(Response::new(pb::HandleExistenceCheckReply::default()));
         };
         let mount = self.of(&request)?;

@@ -255,3 +255,25 @@ async fn a_thousand_callers_hang_up() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
+
+#[tokio::test]
+async fn strangers_have_little_parsed() {
+    let (trial, _session, mount) = mounted().await;
+    let data = format!(r#"{{"jwt":"{}"}}"#, "x".repeat(256 * 1024));
+    let request = |path: &str, unauthenticated| pb::Request {
+        operation: "update".to_owned(),
+        path: path.to_owned(),
+        data: data.clone(),
+        unauthenticated,
+        ..pb::Request::default()
+    };
+    for (path, unauthenticated) in [("login", false), ("x", true)] {
+        let reply = mount.send(request(path, unauthenticated)).await;
+        let said = reply.response.unwrap().data;
+        assert!(said.contains("too long"), "{path}: {said}");
+    }
+    assert_eq!(trial.calls(), 0);
+    let reply = mount.send(request("x", false)).await;
+    assert_eq!(reply.err, None);
+    assert_eq!(trial.calls(), 1);
+}
