@@ -22,6 +22,7 @@ use crate::model::authorization::Scope;
 use crate::model::consent::HumanConsent;
 use crate::model::decision::{AccessRequest, Outcome, Reason};
 use crate::model::ids::{DecisionId, EntityId, PolicyName};
+use crate::model::time::Ttl;
 use crate::state::Cx;
 
 /// A request that was decided and allowed.
@@ -90,6 +91,10 @@ pub struct Applicant {
     pub disabled: bool,
     /// The authorization details of the token that it presented.
     pub token_details: Option<Scope>,
+    /// For how long what it presented grants anything; no bound of its own
+    /// where it proves an identity only. Not part of the request: consent binds
+    /// that.
+    pub granted_for: Option<Ttl>,
     /// What it asks for, as the decision log says it. Default: a credential.
     pub kind: Kind,
 }
@@ -276,7 +281,10 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
         bounds: Bounds {
             default_ttl: config.default_ttl,
             max_ttl: config.max_ttl,
-            mount_max_ttl: cx.lease_limit().await?,
+            mount_max_ttl: match applicant.granted_for {
+                Some(left) => cx.lease_limit().await?.min(left),
+                None => cx.lease_limit().await?,
+            },
             max_delegation_depth: config.max_delegation_depth,
             // Who verifies a credential with limited uses redeems each.
             counts_uses: true,

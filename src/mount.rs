@@ -40,7 +40,7 @@ use crate::keys::{api as keys, discovery, store::KeyRecord, versions};
 use crate::locations::api as locations;
 use crate::login::{api as login, session};
 use crate::metrics::api as metrics;
-use crate::model::time::{Clock, SystemClock, Timestamp};
+use crate::model::time::{Clock, SystemClock};
 use crate::policies::api as policies;
 use crate::state::{Cx, State};
 use crate::targets::acl::ReadAcl;
@@ -333,11 +333,11 @@ impl Backend for Mount {
         match request.operation {
             Operation::Help => self.help(&request).map(Some),
             Operation::Periodic => {
-                let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+                let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
                 tidy(&cx).await.map(|()| None)
             }
             Operation::Renew if request.login.is_some() => {
-                let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+                let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
                 session::renew(&cx, request.login.unwrap_or_default()).await
             }
             Operation::Renew | Operation::Revoke => self.lease(request).await,
@@ -350,7 +350,7 @@ impl Backend for Mount {
     }
 
     async fn exists(&self, request: Request) -> Result<Option<bool>> {
-        let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+        let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
         match router(self.mount_type).route(request.operation, &request.path) {
             Ok((route, captures)) => route.exists(request.data, captures, &cx).await,
             Err(_) => Ok(None),
@@ -388,7 +388,7 @@ async fn tidy(cx: &Cx) -> Result<()> {
 impl Mount {
     /// A lease is to be renewed, or has ended.
     async fn lease(&self, request: Request) -> Result<Option<Response>> {
-        let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+        let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
         let Some(lease) = &request.lease else {
             return Err(Error::Unsupported);
         };
@@ -401,7 +401,7 @@ impl Mount {
 
     async fn serve(&self, request: Request) -> Result<Option<Response>> {
         let (route, captures) = router(self.mount_type).route(request.operation, &request.path)?;
-        let cx = Cx::new(&request, self.clock.now(), Arc::clone(&self.state));
+        let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
         let answer = match admit(route.audience, request.unauthenticated, &cx).await {
             Ok(()) => route.serve(request.data, captures, &cx).await,
             Err(refused) => Err(refused),
@@ -418,8 +418,6 @@ impl Mount {
     /// What a new mount needs before it can issue.
     async fn prepare(&self) -> Result<()> {
         if self.storage.get(LAYOUT_KEY).await?.is_none() {
-            // A new mount: no other process can have seen anything.
-            self.state.presented.begin(Timestamp::EPOCH);
             let write = crate::framework::storage::Write::Put {
                 key: LAYOUT_KEY.to_owned(),
                 value: LAYOUT.to_string().into_bytes(),
@@ -471,16 +469,13 @@ async fn admit(audience: Audience, unauthenticated: bool, cx: &Cx) -> Result<()>
         Audience::Operator | Audience::Caller if unauthenticated => {
             Err(Error::Denied("permission denied".to_owned()))
         }
-        Audience::Caller
-            if cx.caller.entity_id.is_none() && session::is_of_login(&cx.caller.display_name) =>
-        {
-            Err(Error::Denied(
-                "this token is an agent's, for one request elsewhere: come with the agent's own"
-                    .to_owned(),
-            ))
-        }
+        // Whatever entity the host gives it: that may be an alias' own, which no
+        // record here knows.
+        Audience::Caller if session::is_of_login(&cx.caller.display_name) => Err(Error::Denied(
+            "this token is an agent's, for one request elsewhere: come with the agent's own"
+                .to_owned(),
+        )),
         Audience::Public | Audience::Caller => Ok(()),
-        // Such a token has no entity by which the agent would be known.
         Audience::Operator if session::is_of_login(&cx.caller.display_name) => Err(Error::Denied(
             "this token is an agent's, and agents may not govern: ask an operator".to_owned(),
         )),

@@ -202,6 +202,7 @@ fn is_proven(cx: &Cx, spoken: &Spoken, question: &Question) -> Result<bool> {
         maker: format!("dpop:{}", proof.jkt),
         id: proof.jti,
         made_at: proof.issued_at,
+        ahead: PROOF_SKEW,
         until: proof.issued_at.plus(PROOF_AGE),
     };
     match cx.presented.spend(&[once], cx.now) {

@@ -222,6 +222,11 @@ pub async fn human(cx: &Cx) -> Result<EntityId> {
             "your token has no identity entity, and only a human's own identity can consent; log in through an auth method".to_owned(),
         ));
     };
+    if crate::login::session::is_of_login(&cx.caller.display_name) {
+        return Err(Error::Denied(
+            "this token is an agent's, and agents cannot consent".to_owned(),
+        ));
+    }
     if let Some(agent) = cx.agents.by_entity(entity).await? {
         return Err(Error::Denied(format!(
             "`{}` is a registered agent, and agents cannot consent",

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::framework::error::{Error, Result};
 use crate::model::ids::EntityId;
 use crate::model::text;
-use crate::model::time::{Timestamp, Ttl};
+use crate::model::time::{Clock, Timestamp, Ttl};
 
 /// What the host asks for. Operations that are not listed never get this far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -143,13 +143,23 @@ pub struct Cx<S> {
     pub noted: Noted,
     /// The one instant of this request.
     pub now: Timestamp,
+    clock: Option<Arc<dyn Clock>>,
     /// The mount.
     pub state: Arc<S>,
     rng: SystemRandom,
 }
 
 impl<S> Cx<S> {
-    /// The context of `request`, at `now`.
+    /// The context of `request`, at the instant that `clock` shows.
+    #[must_use]
+    pub fn live(request: &Request, clock: &Arc<dyn Clock>, state: Arc<S>) -> Self {
+        Self {
+            clock: Some(Arc::clone(clock)),
+            ..Self::new(request, clock.now(), state)
+        }
+    }
+
+    /// The context of `request`, at `now`, for good.
     #[must_use]
     pub fn new(request: &Request, now: Timestamp, state: Arc<S>) -> Self {
         Self {
@@ -159,8 +169,35 @@ impl<S> Cx<S> {
             noted: request.noted.clone(),
             headers: request.headers.clone(),
             now,
+            clock: None,
             state,
             rng: SystemRandom::new(),
+        }
+    }
+
+    /// The same request later: what waited for somebody else is judged by the
+    /// time at which it goes on.
+    #[must_use]
+    pub fn resumed(&self) -> Self {
+        Self {
+            request_id: self.request_id.clone(),
+            caller: self.caller.clone(),
+            mount_point: self.mount_point.clone(),
+            headers: self.headers.clone(),
+            noted: self.noted.clone(),
+            now: self.clock().now().max(self.now),
+            clock: self.clock.clone(),
+            state: Arc::clone(&self.state),
+            rng: self.rng.clone(),
+        }
+    }
+
+    /// The clock, for those who wait.
+    #[must_use]
+    pub fn clock(&self) -> &dyn Clock {
+        match &self.clock {
+            Some(clock) => &**clock,
+            None => &self.now,
         }
     }
 

@@ -76,7 +76,7 @@ impl Endpoint<State> for CheckIssuer {
             entity_id: None,
         };
         if issuer.use_jwks {
-            match cx.key_sets.check(&issuer, cx.now).await {
+            match cx.key_sets.check(&issuer, cx.clock()).await {
                 Ok(keys) => check.keys = keys,
                 Err(problem) => check.keys_problem = problem.to_string(),
             }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
@@ -16,7 +17,7 @@ use crate::jose::jwk::PublicJwk;
 use crate::jose::jws::Header;
 use crate::model::ids::IssuerId;
 use crate::model::issuer::Issuer;
-use crate::model::time::{Timestamp, Ttl};
+use crate::model::time::{Clock, Timestamp, Ttl};
 
 /// After how long a set is fetched anew. So long a key that its issuer has
 /// withdrawn is still believed.
@@ -30,9 +31,12 @@ pub const MAX_KEYS: usize = 100;
 /// The most issuers whose keys are kept.
 const MAX_ISSUERS: usize = 256;
 /// How many requests may wait for one issuer's keys.
-const MAX_WAITING: usize = 16;
+const MAX_WAITING: usize = 4;
 /// How many fetches run at a time.
 const MAX_FETCHES: usize = 4;
+/// How long a fetch may take with the wait for its turn, so that slow issuers
+/// hold up nobody for longer.
+const PATIENCE: Duration = Duration::from_secs(6);
 
 /// Why there is no key for a token.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -109,8 +113,9 @@ impl KeySets {
         &self,
         issuer: &Issuer,
         header: &Header,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Result<Arc<Vec<PublicJwk>>, KeysError> {
+        let now = clock.now();
         let entry = self.entry(issuer);
         let before = entry.known().clone();
         let usable = before.usable(header, now);
@@ -122,6 +127,7 @@ impl KeySets {
             (Ok(_flight), _) => {
                 entry.known().tried = Some(now);
                 let fetched = self.fetch(issuer).await;
+                let now = clock.now();
                 entry.known().take(fetched, issuer, now);
                 let after = entry.known().clone();
                 after.usable(header, now)
@@ -134,7 +140,7 @@ impl KeySets {
                 };
                 drop(entry.flight.lock().await);
                 let after = entry.known().clone();
-                after.usable(header, now)
+                after.usable(header, clock.now())
             }
         }
     }
@@ -144,14 +150,15 @@ impl KeySets {
     ///
     /// # Errors
     /// [`KeySetError`].
-    pub async fn check(&self, issuer: &Issuer, now: Timestamp) -> Result<usize, KeySetError> {
+    pub async fn check(&self, issuer: &Issuer, clock: &dyn Clock) -> Result<usize, KeySetError> {
         let entry = self.entry(issuer);
         let _flight = entry.flight.lock().await;
+        let now = clock.now();
         let before = entry.known().clone();
         if before.may_try(now) {
             entry.known().tried = Some(now);
             let fetched = self.fetch(issuer).await;
-            entry.known().take(fetched, issuer, now);
+            entry.known().take(fetched, issuer, clock.now());
         }
         let after = entry.known().clone();
         match (after.problem, after.good) {
@@ -162,9 +169,14 @@ impl KeySets {
     }
 
     async fn fetch(&self, issuer: &Issuer) -> Result<Vec<PublicJwk>, KeySetError> {
-        // Never closed, so this cannot fail.
-        let _slot = self.fetches.acquire().await;
-        parse(&self.source.fetch(issuer).await?)
+        let fetched = tokio::time::timeout(PATIENCE, async {
+            // Never closed, so this cannot fail.
+            let _slot = self.fetches.acquire().await;
+            self.source.fetch(issuer).await
+        })
+        .await
+        .map_err(|_| KeySetError::Fetch(FetchError::Slow))?;
+        parse(&fetched?)
     }
 
     /// What is known of an issuer as it is defined now. Another revision's

@@ -51,7 +51,7 @@ pub async fn verify(cx: &Cx, token: Unverified<'_>, trusted: &Trusted) -> Result
         return Err(JwsError::AlgorithmNotTaken.into());
     }
     let verified = if issuer.use_jwks {
-        let keys = cx.key_sets.of(issuer, token.header(), cx.now).await?;
+        let keys = cx.key_sets.of(issuer, token.header(), cx.clock()).await?;
         jws::verify(token, keys.iter(), &algorithms)?
     } else {
         jws::verify(token, &trusted.keys, &algorithms)?
@@ -123,7 +123,9 @@ pub fn parties(claims: &Claims, trusted: &Trusted) -> Result<Parties, Refusal> {
         let agent = text(claims, &issuer.actor_claim)?;
         return Ok(Parties {
             agent: agent.to_owned(),
-            human: (agent != human).then(|| human.to_owned()),
+            // Only `sub` names a client that has a token of its own (RFC 9068
+            // 2.2). In another claim, a human may be called what an agent is.
+            human: (agent != human || issuer.user_claim != "sub").then(|| human.to_owned()),
         });
     };
     let current = actor.current();

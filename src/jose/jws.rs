@@ -229,7 +229,10 @@ pub fn verify<'k>(
 /// The one key that fits: by `kid` if the token names one and a key has it,
 /// else the only one for the algorithm among those that the `kid` does not
 /// rule out. Two keys under one `kid` are told apart by algorithm alone.
-fn choose<'k>(
+///
+/// # Errors
+/// [`JwsError`] if there is none, or more than one.
+pub fn choose<'k>(
     header: &Header,
     keys: impl IntoIterator<Item = &'k PublicJwk>,
 ) -> Result<&'k PublicJwk, JwsError> {

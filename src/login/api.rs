@@ -121,9 +121,11 @@ impl Endpoint<State> for Login {
                 .as_ref()
                 .map(|token| token.expose().as_str()),
         };
-        let proven = proof::prove(cx, &presented).await?;
-        let request = self.request(cx, &proven).await?;
+        let (proven, later) = proof::prove(cx, &presented).await?;
+        let cx = &later;
+        // A token that was used tells its next holder nothing.
         proven.spend(cx)?;
+        let request = self.request(cx, &proven).await?;
         if proven.lacks_details && proven.details.is_none() {
             let reason = Reason::DetailsRequired;
             return Err(refused(
@@ -135,12 +137,13 @@ impl Endpoint<State> for Login {
             agent: Some(std::sync::Arc::clone(&proven.agent)),
             disabled: proven.disabled,
             token_details: proven.details.clone(),
+            granted_for: proven.until.map(|until| cx.now.until(until)),
             kind: Kind::Login,
         };
         let granted = authorize::authorize_as(cx, applicant, request.clone())
             .await?
             .granted()?;
-        let auth = session::open(cx, &proven, &granted, request)?;
+        let auth = session::open(cx, &proven, &granted, request).await?;
         let permit = &granted.permit;
         let view = LoggedIn {
             decision_id: granted.decision.clone(),
@@ -175,11 +178,18 @@ impl Login {
     /// The request that the proven agent makes.
     async fn request(self, cx: &Cx, proven: &Proven) -> Result<AccessRequest> {
         let details = request::details(self.authorization_details)?;
-        let name = match self.target {
-            Some(name) => name,
-            None => select::target(cx, details.as_ref(), proven.details.as_ref()).await?,
+        // Whoever may not act learns nothing of the targets.
+        let unable = proven.unable(cx);
+        let name = match (self.target, unable) {
+            (Some(name), None) => name,
+            (Some(name), Some(_)) if self.action.is_some() => name,
+            (_, Some(reason)) => return Err(refused(reason.as_str(), &reason.to_string())),
+            (None, None) => select::target(cx, details.as_ref(), proven.details.as_ref()).await?,
         };
-        let target = cx.targets.get(&name).await?;
+        let target = match unable {
+            Some(_) => None,
+            None => cx.targets.get(&name).await?,
+        };
         if let Some(target) = &target
             && target.credential_type != CredentialType::VaultToken
         {

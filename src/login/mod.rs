@@ -5,6 +5,7 @@ pub mod api;
 pub mod gate;
 pub mod proof;
 pub mod replay;
+pub mod rests;
 pub mod select;
 pub mod session;
 mod subject;

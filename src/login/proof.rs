@@ -15,16 +15,21 @@ use crate::jose::claims::{Claims, Expectations, TypPolicy};
 use crate::jose::dpop::{self, HttpUri};
 use crate::jose::jws::{self, JwsError, MAX_TOKEN, Unverified};
 use crate::login::replay::{Once, Spent};
+use crate::login::rests::{Known, Named, Rests};
 use crate::login::subject;
-use crate::model::agent::Agent;
+use crate::model::agent::{Agent, Status};
 use crate::model::authorization::Scope;
-use crate::model::ids::{AgentId, AgentName, EntityId, IssuerId, IssuerName};
+use crate::model::decision::Reason;
+use crate::model::ids::{AgentId, AgentName, EntityId, IssuerName};
 use crate::model::issuer::{ASSERTION_LIFETIME, Issuer};
 use crate::model::time::{Timestamp, Ttl};
 use crate::state::Cx;
 
 /// How far the clock of one who signs for themself may differ.
 const LEEWAY: Ttl = Ttl::from_secs(30);
+/// The claim in which an agent's own assertion has authorization details
+/// (RFC 9396 9.1).
+const DETAILS: &str = "authorization_details";
 /// How long a proof of possession is good for.
 const PROOF_AGE: Ttl = Ttl::from_secs(60);
 
@@ -60,29 +65,79 @@ pub struct Proven {
     pub lacks_details: bool,
     /// When the tokens end that grant the authority.
     pub until: Option<Timestamp>,
-    /// The definition of the issuer that vouched for the agent; none, where
-    /// its own key did.
-    pub issuer: Option<(IssuerName, IssuerId)>,
+    /// Who vouched for the agent and named the human.
+    pub rests: Rests,
+    /// When the first of the tokens is taken no more.
+    expires_at: Option<Timestamp>,
     /// What may not be presented again.
     pub(super) once: Vec<Once>,
 }
 
 impl Proven {
     /// An agent that was recognised, and nothing else yet.
-    fn agent(agent: Arc<Agent>) -> Self {
+    fn agent(agent: Arc<Agent>, known: Known) -> Self {
         Self {
+            rests: Rests {
+                agent: known,
+                humans: Vec::new(),
+            },
+            expires_at: None,
             agent,
             disabled: true,
             subject: None,
             details: None,
             lacks_details: false,
             until: None,
-            issuer: None,
             once: Vec::new(),
         }
     }
 
-    /// Uses up what may be used once. The last thing before the decision.
+    /// Looks again, at the time and at what the proof rests on: to prove takes
+    /// as long as the issuers do, and the agent may have been suspended, revoked
+    /// or removed meanwhile.
+    ///
+    /// # Errors
+    /// If it would not be proven now.
+    async fn look_again(&mut self, cx: &Cx) -> Result<()> {
+        if self.expires_at.is_some_and(|end| end <= cx.now) {
+            return Err(expired());
+        }
+        let agent = cx.agents.get(&self.agent.id).await?;
+        let Some(agent) = agent.filter(|agent| agent.epoch == self.agent.epoch) else {
+            return Err(refused(
+                "agent.unknown",
+                "the agent was revoked or removed while its login was under way",
+            ));
+        };
+        if let Some(why) = self.rests.broken(cx, &agent).await? {
+            return Err(refused("token.refused", why));
+        }
+        self.disabled = is_disabled(cx, &agent).await?;
+        self.agent = agent;
+        if self.until.is_some_and(|until| until <= cx.now) {
+            return Err(refused(
+                "limits.no_time",
+                "the token that grants the authority ends now: get a fresh one",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Why the agent may not act at all now, if so.
+    #[must_use]
+    pub fn unable(&self, cx: &Cx) -> Option<Reason> {
+        if self.disabled {
+            return Some(Reason::AgentDisabled);
+        }
+        match self.agent.status(cx.now) {
+            Status::Suspended => Some(Reason::AgentSuspended),
+            Status::Expired => Some(Reason::AgentExpired),
+            Status::Active => None,
+        }
+    }
+
+    /// Uses up what may be used once, before anything is told of what the mount
+    /// has.
     ///
     /// # Errors
     /// If it was used before, or may have been. A node that only reads asks the
@@ -96,14 +151,14 @@ impl Proven {
         }
         cx.presented.spend(&self.once, cx.now).map_err(|spent| match spent {
             Spent::Before => refused("token.spent", "the token was used before: make or get a fresh one"),
-            Spent::Unknown => refused("token.spent", "the token was made before this server's plugin started, and may have been used then: make or get a fresh one"),
+            Spent::Unknown => refused("token.spent", "the token was made before this server's plugin started, by a clock that may run ahead, and may have been used then: make or get a fresh one, and again a little later if that is refused too"),
             Spent::Full => Error::Limited("login refused (token.unremembered): too many tokens are remembered already; retry later".to_owned()),
         })
     }
 
     /// What `claims` of a token of `issuer` are for narrows what may be asked.
     pub(super) fn narrow(&mut self, claims: &Claims, issuer: &Issuer) -> Result<()> {
-        match details(claims, issuer)? {
+        match details(claims, &issuer.authorization_details_claim)? {
             Some(more) => {
                 self.details = Some(match &self.details {
                     Some(details) => details.intersect(&more),
@@ -123,39 +178,64 @@ impl Proven {
 
     /// A token that may be presented once is remembered.
     pub(super) fn once(&mut self, claims: &Claims, issuer: &Issuer) {
+        let until = claims
+            .expires_at
+            .unwrap_or(Timestamp::EPOCH)
+            .plus(issuer.clock_skew_leeway);
+        self.taken_until(until);
         if issuer.unique_id_claim.is_empty() {
             return;
         }
         self.once.push(Once {
-            maker: format!("issuer:{}", issuer.id),
+            // Not its definition here: one that is defined anew has the same
+            // tokens.
+            maker: format!("issuer:{}", issuer.issuer_id),
             id: claims
                 .named(&issuer.unique_id_claim)
                 .unwrap_or_default()
                 .to_owned(),
             made_at: claims.issued_at.unwrap_or(Timestamp::EPOCH),
-            until: claims
-                .expires_at
-                .unwrap_or(Timestamp::EPOCH)
-                .plus(issuer.clock_skew_leeway),
+            ahead: issuer.clock_skew_leeway,
+            until,
         });
+    }
+
+    /// The first of the tokens that ends, ends it all.
+    fn taken_until(&mut self, end: Timestamp) {
+        self.expires_at = Some(self.expires_at.map_or(end, |other| other.min(end)));
+    }
+
+    /// For whom it asks, by what an issuer calls them.
+    pub(super) fn acts_for(&mut self, named: Named) -> Result<()> {
+        if self.subject.as_ref().is_some_and(|id| *id != named.entity) {
+            return Err(refused(
+                "subject.mismatch",
+                "the two tokens are for two humans",
+            ));
+        }
+        self.subject = Some(named.entity.clone());
+        self.rests.humans.push(named);
+        Ok(())
     }
 }
 
-/// Establishes who asks. Remembers nothing: that is for [`Proven::spend`].
+/// Establishes who asks, and goes on at the time that it is then. Remembers
+/// nothing: that is for [`Proven::spend`].
 ///
 /// # Errors
 /// As much as whoever presented it may know.
-pub async fn prove(cx: &Cx, presented: &Presented<'_>) -> Result<Proven> {
+pub async fn prove(cx: &Cx, presented: &Presented<'_>) -> Result<(Proven, Cx)> {
     let token = decode(presented.jwt)?;
     let mut proven = match trusted(cx, &token).await? {
         Some(trusted) => by_issuer(cx, token, &trusted, presented).await?,
         None => by_own_key(cx, token).await?,
     };
-    proven.disabled = is_disabled(cx, &proven.agent).await?;
     if let Some(token) = presented.subject_token {
         subject::add(cx, &mut proven, decode(token)?).await?;
     }
-    Ok(proven)
+    let later = cx.resumed();
+    proven.look_again(&later).await?;
+    Ok((proven, later))
 }
 
 /// The issuer that a token names, if this mount believes it. Its own
@@ -194,13 +274,26 @@ async fn by_issuer(
             "the token is good, and no agent is registered with its issuer as `issuer` and its client or actor as `subject`",
         ));
     };
-    let mut proven = Proven::agent(agent);
-    proven.issuer = Some((issuer.name.clone(), issuer.id.clone()));
-    proven.once.extend(possession);
+    let known = Known::Issuer {
+        name: issuer.name.clone(),
+        id: issuer.id.clone(),
+        issuer: agent.issuer.clone(),
+        subject: agent.subject.clone(),
+    };
+    let mut proven = Proven::agent(agent, known);
+    if let Some(once) = possession {
+        proven.taken_until(once.until);
+        proven.once.push(once);
+    }
     proven.once(&claims, issuer);
     proven.narrow(&claims, issuer)?;
     if let Some(human) = parties.human {
-        proven.subject = Some(subject::entity(cx, issuer, &human).await?);
+        // Whom an assertion is about is who made it.
+        if !issuer.jwt_type.names_subjects() {
+            return Err(not_taken());
+        }
+        subject::check_may_act(cx, &claims, issuer, &proven.agent).await?;
+        proven.acts_for(subject::named(cx, issuer, &human).await?)?;
     }
     Ok(proven)
 }
@@ -220,7 +313,8 @@ async fn by_own_key(cx: &Cx, token: Unverified<'_>) -> Result<Proven> {
         return Err(unknown());
     };
     let keys = agent.public_keys.iter().map(|registered| registered.key());
-    let verified = jws::verify(token, keys, &Algorithm::ALL).map_err(|_| unknown())?;
+    let key = jws::choose(token.header(), keys).map_err(|_| unknown())?;
+    let verified = jws::verify(token, [key], &Algorithm::ALL).map_err(|_| unknown())?;
     let login = format!("{own}/login");
     let expected = Expectations {
         issuer: &name,
@@ -244,16 +338,26 @@ async fn by_own_key(cx: &Cx, token: Unverified<'_>) -> Result<Proven> {
     })?;
     // Who asserts something about another, or names an actor, is no agent
     // that says who it is.
-    if claims.subject.as_deref() != Some(&name) || claims.actor.is_some() || claims.jkt.is_some() {
+    let is_own = claims.subject.as_deref() == Some(&name)
+        && claims.actor.is_none()
+        && claims.may_act.is_none()
+        && claims.jkt.is_none();
+    if !is_own {
         return Err(not_taken());
     }
     let once = Once {
         maker: format!("agent:{}", agent.id),
         id: claims.id.clone().unwrap_or_default(),
         made_at: claims.issued_at.unwrap_or(Timestamp::EPOCH),
+        ahead: LEEWAY,
         until: claims.expires_at.unwrap_or(Timestamp::EPOCH).plus(LEEWAY),
     };
-    let mut proven = Proven::agent(agent);
+    let known = Known::Key(key.thumbprint());
+    // What the agent says that it wants less, it gets less.
+    let details = details(&claims, DETAILS)?;
+    let mut proven = Proven::agent(agent, known);
+    proven.details = details;
+    proven.taken_until(once.until);
     proven.once.push(once);
     Ok(proven)
 }
@@ -292,6 +396,7 @@ async fn possession(cx: &Cx, claims: &Claims, presented: &Presented<'_>) -> Resu
         maker: format!("dpop:{}", proof.jkt),
         id: proof.jti,
         made_at: proof.issued_at,
+        ahead: LEEWAY,
         until: proof.issued_at.plus(PROOF_AGE),
     }))
 }
@@ -308,13 +413,16 @@ pub async fn is_disabled(cx: &Cx, agent: &Agent) -> Result<bool> {
 
 /// The authorization details in a token, where its issuer puts them. What is
 /// not understood is refused: it could have been a restriction.
-fn details(claims: &Claims, issuer: &Issuer) -> Result<Option<Scope>> {
-    match claims.all.get(&issuer.authorization_details_claim) {
+///
+/// Why exactly is not said: the text would repeat what the token says.
+fn details(claims: &Claims, claim: &str) -> Result<Option<Scope>> {
+    match claims.all.get(claim) {
         None => Ok(None),
-        Some(details) => Scope::from_json(details).map(Some).map_err(|error| {
-            Error::Invalid(format!(
-                "the token's authorization details are refused: {error}"
-            ))
+        Some(details) => Scope::from_json(details).map(Some).map_err(|_| {
+            Error::Invalid(
+                "the token's authorization details are refused (invalid_authorization_details): they hold a type, a field or a value that is not taken here"
+                    .to_owned(),
+            )
         }),
     }
 }

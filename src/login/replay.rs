@@ -3,7 +3,8 @@
 //! In the memory of one process, and only what was verified gets in. What was
 //! made before the memory began may have been presented already, so it is
 //! refused as well: a restart, a crash or another node taking over lets
-//! nobody in twice.
+//! nobody in twice. Whoever made it may have had a clock that runs ahead, so
+//! that goes for what says that it was made a little later, too.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,13 +12,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use ring::digest::{SHA256, digest};
 use thiserror::Error;
 
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Ttl};
 
 /// The most that is remembered of all.
 pub const MAX_ALL: usize = 65_536;
 /// The most that is remembered of one issuer or agent, so that none of them
 /// can fill the memory for the others.
 pub const MAX_EACH: usize = 8_192;
+/// How far the clocks of two nodes of this server may differ.
+const NODES_DIFFER: Ttl = Ttl::from_secs(2);
 
 /// Why something may not be presented.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -40,8 +43,10 @@ pub struct Once {
     pub maker: String,
     /// Its id.
     pub id: String,
-    /// When it was made.
+    /// When it was made, as it says.
     pub made_at: Timestamp,
+    /// How far ahead that may be of the clock of whoever accepts it.
+    pub ahead: Ttl,
     /// Until when it could be presented.
     pub until: Timestamp,
 }
@@ -114,10 +119,10 @@ impl Memory {
         let maker = sum(&[&once.maker]);
         let key = sum(&[&once.maker, &once.id]);
         // Times in tokens are whole seconds.
-        if self
-            .since
-            .is_none_or(|since| once.made_at.unix() <= since.unix())
-        {
+        let may_have_been = |since: Timestamp| {
+            once.made_at.unix() <= since.plus(once.ahead).plus(NODES_DIFFER).unix()
+        };
+        if self.since.is_none_or(may_have_been) {
             return Err(Spent::Unknown);
         }
         if self.known.contains_key(&key) {
@@ -187,6 +192,7 @@ mod tests {
             maker: maker.to_owned(),
             id: id.to_owned(),
             made_at: at(100),
+            ahead: Ttl::from_secs(30),
             until: at(200),
         }
     }
@@ -224,12 +230,17 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_memory_is_refused() {
-        let replays = since(100);
-        assert_eq!(
-            replays.spend(&[once("a", "1")], at(101)),
-            Err(Spent::Unknown)
-        );
-        assert_eq!(since(99).spend(&[once("a", "1")], at(101)), Ok(()));
+        // At 68 it could be presented elsewhere, by a clock that is 2 behind.
+        for seconds in [100, 69, 68] {
+            let spent = since(seconds).spend(&[once("a", "1")], at(101));
+            assert_eq!(spent, Err(Spent::Unknown), "{seconds}");
+        }
+        assert_eq!(since(67).spend(&[once("a", "1")], at(101)), Ok(()));
+        let exact = Once {
+            ahead: Ttl::ZERO,
+            ..once("a", "1")
+        };
+        assert_eq!(since(97).spend(&[exact], at(101)), Ok(()));
         assert_eq!(
             Presented::default().look(&once("a", "1")),
             Err(Spent::Unknown)

@@ -6,15 +6,13 @@ use crate::model::ids::TargetName;
 use crate::model::target::CredentialType;
 use crate::state::Cx;
 
-/// How many names a refusal repeats.
-const MAX_NAMED: usize = 8;
-
 /// The one target whose tokens can do all that the `vault:path_access` details
 /// of the request ask for (of the token, where the request has none), and
 /// nothing that they do not.
 ///
 /// # Errors
-/// If there is none, or more than one; the message names those that come near.
+/// If there is none, or more than one. Which come near is not said: whoever asks
+/// may know of none of them.
 pub async fn target(
     cx: &Cx,
     asked: Option<&Scope>,
@@ -60,19 +58,13 @@ pub async fn target(
             "authorization_details",
             "no target's tokens can do what the `vault:path_access` details ask for",
         )),
-        ([], wider) => Err(Error::field(
+        ([], _) => Err(Error::field(
             "authorization_details",
-            format_args!(
-                "the tokens of {} can do what is asked for and more, and a token cannot be made narrower: ask for all that one of them can do",
-                named(wider)
-            ),
+            "only targets whose tokens can do more can do what is asked for, and a token cannot be made narrower: ask for all that one of them can do",
         )),
-        (several, _) => Err(Error::field(
+        (_, _) => Err(Error::field(
             "authorization_details",
-            format_args!(
-                "the tokens of {} can do just what is asked for: name one of them as `target`",
-                named(several)
-            ),
+            "the tokens of more than one target can do just what is asked for: name one of them as `target`",
         )),
     }
 }
@@ -89,16 +81,4 @@ fn paths(scope: &Scope) -> Option<Scope> {
         return None;
     }
     Scope::new(paths).ok()
-}
-
-fn named(targets: &[TargetName]) -> String {
-    let mut names: Vec<String> = targets
-        .iter()
-        .take(MAX_NAMED)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    if targets.len() > MAX_NAMED {
-        names.push("others".to_owned());
-    }
-    names.join(", ")
 }

@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::authorize::{self, Applicant, Granted};
-use crate::credentials::claims;
+use crate::credentials::{claims, mint, standing};
 use crate::decisions::entry::Kind;
 use crate::engine::{self, Permit};
 use crate::framework::error::{Error, Result};
 use crate::framework::request::Kept;
 use crate::framework::response::{Auth, Reply, Response};
 use crate::login::proof::{self, Proven, refused};
+use crate::login::rests::Rests;
 use crate::model::authorization::Scope;
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::ids::{
-    AgentId, ConsentId, DecisionId, DelegationId, EntityId, IssuerId, IssuerName, TargetName,
+    AgentId, ConsentId, CredentialId, DecisionId, DelegationId, EntityId, TargetName,
 };
 use crate::model::pattern::{Action, Resource};
 use crate::model::target::TokenType;
@@ -42,7 +43,7 @@ pub fn is_of_login(display_name: &str) -> bool {
 struct Session {
     agent: AgentId,
     epoch: u64,
-    issuer: Option<(IssuerName, IssuerId)>,
+    rests: Rests,
     subject: Option<EntityId>,
     delegation: Option<DelegationId>,
     consent: Option<ConsentId>,
@@ -58,22 +59,18 @@ struct Session {
 }
 
 /// The token for a request that was allowed. It lives as long as the decision
-/// says, and no longer than the tokens that grant the authority.
+/// says, which knows how long the tokens are good that grant the authority.
 ///
 /// # Errors
-/// If no time is left.
-pub fn open(cx: &Cx, proven: &Proven, granted: &Granted, request: AccessRequest) -> Result<Auth> {
+/// If the agent or what it acts under was suspended or revoked meanwhile.
+pub async fn open(
+    cx: &Cx,
+    proven: &Proven,
+    granted: &Granted,
+    request: AccessRequest,
+) -> Result<Auth> {
     let permit = &granted.permit;
-    let ttl = match proven.until {
-        Some(until) => permit.ttl().min(cx.now.until(until)),
-        None => permit.ttl(),
-    };
-    if ttl.is_zero() {
-        return Err(refused(
-            "limits.no_time",
-            "the token that grants the authority ends now: get a fresh one",
-        ));
-    }
+    let ttl = permit.ttl();
     let target = permit.target();
     let token_type = match permit.max_uses() {
         Some(_) => TokenType::Service,
@@ -84,10 +81,11 @@ pub fn open(cx: &Cx, proven: &Proven, granted: &Granted, request: AccessRequest)
         .iter()
         .map(|policy| policy.as_str().to_owned())
         .collect();
+    check_unchanged(cx, permit, &proven.rests).await?;
     let session = Session {
         agent: permit.agent().id.clone(),
         epoch: permit.agent().epoch,
-        issuer: proven.issuer.clone(),
+        rests: proven.rests.clone(),
         subject: permit.subject().cloned(),
         delegation: request.delegation,
         consent: permit.consent().cloned(),
@@ -115,6 +113,24 @@ pub fn open(cx: &Cx, proven: &Proven, granted: &Granted, request: AccessRequest)
         issued_at: cx.now,
         internal: session.keep()?,
     })
+}
+
+/// Whoever suspended or revoked the agent, or what it acts under, meanwhile has
+/// been answered: no token may leave after that. The last thing before it does.
+async fn check_unchanged(cx: &Cx, permit: &Permit, rests: &Rests) -> Result<()> {
+    let cx = &cx.resumed();
+    let id = CredentialId::mint(cx.now, cx.random()?);
+    let holds = match cx.agents.get(&permit.agent().id).await? {
+        Some(agent) => rests.broken(cx, &agent).await?.is_none(),
+        None => false,
+    };
+    if holds && standing::is_unchanged(cx, &mint::grounds(permit, &id)).await? {
+        return Ok(());
+    }
+    Err(refused(
+        "agent.changed",
+        "the agent, or what it acts under, was suspended or revoked while its login was under way",
+    ))
 }
 
 /// A yes that was used, and a use that was counted, are not there for a second
@@ -170,18 +186,18 @@ pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
     if agent.epoch != session.epoch {
         return Err(ended("the agent was revoked since"));
     }
-    if let Some((name, id)) = &session.issuer {
-        let issuer = cx.issuers.get(name).await?;
-        if issuer.is_none_or(|issuer| issuer.id != *id || !issuer.enabled) {
-            return Err(ended(
-                "the issuer that vouched for the agent is believed no more",
-            ));
-        }
+    if let Some(why) = session.rests.broken(cx, &agent).await? {
+        return Err(ended(why));
+    }
+    // Before anything that it rests on is used up.
+    if session.ends_at <= cx.now {
+        return Err(ended("its time is up"));
     }
     let applicant = Applicant {
         disabled: proof::is_disabled(cx, &agent).await?,
         agent: Some(agent),
         token_details: session.token_details.clone(),
+        granted_for: Some(cx.now.until(session.ends_at)),
         kind: Kind::Renew,
     };
     let request = AccessRequest {
@@ -209,7 +225,8 @@ pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
     if !policies.map(|policy| policy.as_str()).eq(&session.policies) {
         return Err(ended("the target's policies have changed since"));
     }
-    let left = permit.ttl().min(cx.now.until(session.ends_at));
+    check_unchanged(cx, &permit, &session.rests).await?;
+    let left = permit.ttl();
     let ttl = if kept.increment.is_zero() {
         left
     } else {

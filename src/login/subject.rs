@@ -1,18 +1,18 @@
 //! For which human an agent asks.
 
-use crate::framework::error::Result;
+use crate::framework::error::{Error, Result};
 use crate::issuers::verify;
 use crate::jose::claims::{Claims, Party};
 use crate::jose::jws::Unverified;
 use crate::login::proof::{Proven, not_taken, refused, told, trusted, unknown};
+use crate::login::rests::Named;
 use crate::model::agent::Agent;
-use crate::model::ids::EntityId;
 use crate::model::issuer::Issuer;
 use crate::state::Cx;
 
 /// The entity that `issuer` calls `human`: by an operator's mapping, and by
 /// nothing else. An agent is no human.
-pub(super) async fn entity(cx: &Cx, issuer: &Issuer, human: &str) -> Result<EntityId> {
+pub(super) async fn named(cx: &Cx, issuer: &Issuer, human: &str) -> Result<Named> {
     let entity = cx.issuers.entity_of(&issuer.id, human).await?;
     let Some(entity) = entity else {
         return Err(refused(
@@ -26,7 +26,27 @@ pub(super) async fn entity(cx: &Cx, issuer: &Issuer, human: &str) -> Result<Enti
             "the token is for an entity that is a registered agent, and no human",
         ));
     }
-    Ok(entity)
+    Ok(Named {
+        issuer: issuer.name.clone(),
+        id: issuer.id.clone(),
+        called: human.to_owned(),
+        entity,
+    })
+}
+
+/// A token for a human that the agent presents as its own is for this agent
+/// too, if it says who may act.
+pub(super) async fn check_may_act(
+    cx: &Cx,
+    claims: &Claims,
+    issuer: &Issuer,
+    agent: &Agent,
+) -> Result<()> {
+    let own = &cx.config.get().await?.issuer;
+    match &claims.may_act {
+        Some(party) if !is_agent(party, &issuer.issuer_id, agent, own) => Err(another()),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Adds what a subject token says (RFC 8693 2.1): for whom, and no more. That
@@ -54,18 +74,7 @@ pub(super) async fn add(cx: &Cx, proven: &mut Proven, token: Unverified<'_>) -> 
     check_actor(&claims, issuer, &proven.agent, own)?;
     let human = verify::text(&claims, &issuer.user_claim)
         .map_err(|refusal| told(&refusal, &issuer.name))?;
-    let subject = entity(cx, issuer, human).await?;
-    if proven
-        .subject
-        .as_ref()
-        .is_some_and(|named| *named != subject)
-    {
-        return Err(refused(
-            "subject.mismatch",
-            "the two tokens are for two humans",
-        ));
-    }
-    proven.subject = Some(subject);
+    proven.acts_for(named(cx, issuer, human).await?)?;
     proven.once(&claims, issuer);
     proven.narrow(&claims, issuer)
 }
@@ -80,14 +89,14 @@ fn check_actor(claims: &Claims, issuer: &Issuer, agent: &Agent, own: &str) -> Re
         .actor
         .as_ref()
         .is_none_or(|actor| is_agent(actor.current()));
-    if may && does {
-        Ok(())
-    } else {
-        Err(refused(
-            "subject_token.actor",
-            "the subject token is for another actor than this agent",
-        ))
-    }
+    if may && does { Ok(()) } else { Err(another()) }
+}
+
+fn another() -> Error {
+    refused(
+        "subject_token.actor",
+        "the human's token is for another actor than this agent",
+    )
 }
 
 /// Whether a party is this agent, as the token's issuer or this mount calls it.

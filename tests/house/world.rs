@@ -41,7 +41,7 @@ pub(crate) type Answer = Result<Option<Value>>;
 impl World {
     pub(crate) async fn new() -> Self {
         let world = Self::over(Arc::new(MemoryStorage::default()));
-        world.backend.initialize().await.unwrap();
+        world.begin_before().await;
         world
     }
 
@@ -133,6 +133,13 @@ impl World {
         let text = lines(text);
         self.ok(&format!("policies/{name}"), json!({ "policy": text }))
             .await;
+    }
+
+    /// Begins a while before START, so that what is made then was made since.
+    pub(crate) async fn begin_before(&self) {
+        self.advance(-600);
+        self.backend.initialize().await.unwrap();
+        self.advance(600);
     }
 
     pub(crate) fn advance(&self, seconds: i64) {

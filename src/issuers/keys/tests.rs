@@ -55,7 +55,7 @@ impl Fixture {
     async fn has(&self, kid: &str, seconds: i64) -> Result<(), KeysError> {
         let header = Header::new(Algorithm::EdDsa).with_kid(kid);
         self.sets
-            .of(&self.issuer, &header, at(seconds))
+            .of(&self.issuer, &header, &at(seconds))
             .await
             .map(drop)
     }
@@ -241,11 +241,11 @@ async fn what_is_no_set_of_usable_keys_is_refused() {
 #[tokio::test]
 async fn an_operator_is_told_how_many_keys_there_are_or_why_none() {
     let fixture = Fixture::new([set(&["a", "b"]), DOWN]);
-    assert_eq!(fixture.sets.check(&fixture.issuer, at(0)).await, Ok(2));
-    assert_eq!(fixture.sets.check(&fixture.issuer, at(1)).await, Ok(2));
+    assert_eq!(fixture.sets.check(&fixture.issuer, &at(0)).await, Ok(2));
+    assert_eq!(fixture.sets.check(&fixture.issuer, &at(1)).await, Ok(2));
     assert_eq!(fixture.fetches(), 1);
     assert_eq!(
-        fixture.sets.check(&fixture.issuer, at(10)).await,
+        fixture.sets.check(&fixture.issuer, &at(10)).await,
         Err(KeySetError::Fetch(FetchError::Connect))
     );
 }

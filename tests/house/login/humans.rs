@@ -193,6 +193,33 @@ async fn a_subject_token_is_for_this_agent() {
     assert!(said.contains("token.refused"), "{said}");
 }
 
+/// A token that names who may act is not evaded by presenting it as one's own;
+/// and in no claim but `sub` does a human become a client by its name.
+#[tokio::test]
+async fn a_token_for_a_human_is_for_whom_it_says() {
+    let doors = Doors::new().await;
+    let path = format!("config/issuers/idp/subjects/{HUMAN_ENTITY}");
+    doors.world.ok(&path, json!({ "subject": "alice" })).await;
+    for (may_act, why) in [
+        (json!({ "sub": "bot-client" }), "denied ("),
+        (json!({ "sub": "other-client" }), "subject_token.actor"),
+    ] {
+        let claims = json!({ "sub": "alice", "may_act": may_act });
+        let said = doors.said(&with(access(), claims)).await;
+        assert!(said.contains(why), "{may_act}: {said}");
+    }
+    let doors = Doors::of(json!({ "user_claim": "nickname" })).await;
+    let named = with(access(), json!({ "nickname": "bot-client" }));
+    assert!(doors.said(&named).await.contains("subject.unknown"));
+    let doors = Doors::of(json!({ "jwt_type": "assertion", "user_claim": "nickname" })).await;
+    let claims = with(named, json!({ "exp": START + 60 }));
+    let said = doors.refusal(&doors.idp.sign("JWT", &claims)).await;
+    assert!(
+        said.contains("token.refused") || said.contains("agent.unknown"),
+        "{said}"
+    );
+}
+
 impl Doors {
     /// Alice is known to the provider, may read, and lets the agent.
     async fn with_alice(&self, grant: Value) -> String {

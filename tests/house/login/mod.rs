@@ -39,7 +39,7 @@ impl Doors {
     /// The same, with some fields of the issuer replaced.
     async fn of(changes: Value) -> Self {
         let world = World::auth(Arc::new(MemoryStorage::default()));
-        world.backend.initialize().await.unwrap();
+        world.begin_before().await;
         let (idp, own) = (
             Signer::new(Algorithm::EdDsa, "idp-1"),
             Signer::new(Algorithm::Es256, "bot-1"),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::error::Error;
+use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::jose::alg::Algorithm;
 
 use super::{Doors, OWN};
-use crate::idp::{AUDIENCE, Signer, access, with};
+use crate::idp::{AUDIENCE, IDP, Signer, access, with};
 use crate::world::{START, World};
 
 #[tokio::test]
@@ -36,6 +37,13 @@ async fn what_is_presented_once_is_presented_once() {
         let said = doors.refusal(&jwt(changes.clone())).await;
         assert!(said.contains(why), "{changes}: {said}");
     }
+    // Nor is it forgotten with the definition of its issuer.
+    let path = "config/issuers/idp";
+    let gone = doors.world.call(Operation::Delete, path, Value::Null, None);
+    gone.await.unwrap();
+    let issuer = json!({ "issuer_id": IDP, "use_jwks": false, "audiences": [AUDIENCE], "public_keys": [doors.idp.listed()], "unique_id_claim": "jti" });
+    doors.world.ok(path, issuer).await;
+    assert!(doors.refusal(&jwt(json!({}))).await.contains("token.spent"));
     // What was not verified is not remembered: nobody can use up another's.
     let forged = Signer::new(Algorithm::EdDsa, "idp-1");
     let mine = with(access(), json!({ "jti": "6" }));
@@ -83,6 +91,15 @@ async fn an_assertion_is_made_by_the_agents_own_key() {
         (json!({ "exp": START + 301 }), "token.refused"),
         (json!({ "exp": START - 30 }), "token.expired"),
         (json!({ "act": { "sub": "x" } }), "token.refused"),
+        (json!({ "may_act": { "sub": "bot" } }), "token.refused"),
+        (
+            json!({ "authorization_details": [{ "type": "secret-type" }] }),
+            "invalid_authorization_details",
+        ),
+        (
+            json!({ "jti": "n", "authorization_details": [{ "type": "agentic:action", "targets": ["crm"], "actions": ["read"] }] }),
+            "details.not_covered",
+        ),
     ] {
         let mut claims = changes.clone();
         claims
@@ -201,10 +218,13 @@ async fn what_another_process_may_have_seen_is_refused() {
         ..doors
     };
     assert!(doors.refusal(&spent).await.contains("token.spent"));
-    doors.world.advance(1);
-    assert!(doors.refusal(&spent).await.contains("token.spent"));
-    doors
-        .ask(&doors.assertion(json!({ "iat": START + 1, "jti": "z" })))
-        .await
-        .unwrap();
+    // It may have been made by a clock that runs ahead.
+    doors.world.advance(10);
+    let ahead =
+        |seconds: i64| json!({ "iat": START + seconds, "exp": START + seconds + 60, "jti": "z" });
+    for seconds in [1, 30, 32] {
+        let said = doors.refusal(&doors.assertion(ahead(seconds))).await;
+        assert!(said.contains("token.spent"), "{seconds}: {said}");
+    }
+    doors.ask(&doors.assertion(ahead(33))).await.unwrap();
 }
