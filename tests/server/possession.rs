@@ -34,6 +34,9 @@ fn clock() -> i64 {
 fn proofs_of_another_library_are_taken_and_broken_ones_are_not() {
     for kind in ["jwt", "opaque"] {
         let example = Example::secrets(Bao::dev());
+        // A mount that has just begun takes what was surely made since.
+        let begun = clock();
+        Bao::dev().wait("some seconds older", |_| clock() > begun + 7);
         example
             .mount
             .write(

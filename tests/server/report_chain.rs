@@ -123,9 +123,14 @@ fn logged_in(bao: &Bao) -> String {
     bao.client()
         .write(&format!("sys/policies/acl/{name}"), &body)
         .ok();
-    let now = SystemClock.now().unix();
+    // A mount that has just begun takes what was surely made since.
+    let begun = SystemClock.now().unix();
+    bao.wait("some seconds older", |_| {
+        SystemClock.now().unix() > begun + 5
+    });
+    let ahead = SystemClock.now().unix() + 28;
     let claims = json!({
-        "iss": "robot", "sub": "robot", "aud": issuer, "iat": now, "exp": now + 60, "jti": unique("jti"),
+        "iss": "robot", "sub": "robot", "aud": issuer, "iat": ahead, "exp": ahead + 60, "jti": unique("jti"),
     });
     let ask = json!({ "jwt": key.sign("JWT", &claims), "target": "kv", "action": "read", "resource": "app" });
     let nobody = bao.client_with("");

@@ -80,6 +80,7 @@ fn a_login_inline_is_one_request_and_nothing_is_stored() {
     // Once, so that the keys of the provider are there.
     gateway.inline(&path, &login(gateway.token(json!({})))).ok();
     let before = stored(&bao);
+    gateway.wait_until_known();
     for jwt in [gateway.token(json!({})), gateway.assertion()] {
         let answer = gateway.inline(&path, &login(jwt)).ok();
         assert_eq!(answer.data("value"), "app");
