@@ -135,8 +135,10 @@ impl World {
             .await;
     }
 
-    /// Begins a while before START, so that what is made then was made since.
+    /// Begins at START, as if it had run for a while: what is made at START was
+    /// made since.
     pub(crate) async fn begin_before(&self) {
+        self.backend.initialize().await.unwrap();
         self.advance(-600);
         self.backend.initialize().await.unwrap();
         self.advance(600);
