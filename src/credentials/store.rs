@@ -215,29 +215,18 @@ impl CredentialStore {
         let Some(left) = left.checked_sub(1) else {
             return Err(Error::Conflict("no use is left".to_owned()));
         };
-        self.room_for_doubt()?;
         let mut credential = seen.credential.clone();
         credential.uses_left = Some(left);
-        let expires_at = credential.expires_at;
         let done = self.change(id, seen, &credential).await;
-        let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
-        match &done {
-            Err(error) if is_doubtful(error) => {
-                doubts.insert(id.clone(), (left, expires_at));
-            }
-            // A write of which nobody knew may still come, over this one.
-            Ok(()) => {
-                if let Some((most, _)) = doubts.get_mut(id) {
-                    *most = left;
-                }
-            }
-            Err(_) => {}
-        }
         done.map(|()| Some(left))
     }
 
     /// Replaces what was `seen` of a credential, whose lock the caller holds
-    /// since then.
+    /// since then. It may not raise the uses that are left.
+    ///
+    /// A write of which nobody knows whether it was made may come later, over
+    /// others: so from then on no more uses are left than it says, and than any
+    /// change after it says, whatever is in storage.
     ///
     /// # Errors
     /// If storage fails, or holds something else by now.
@@ -247,10 +236,33 @@ impl CredentialStore {
         seen: &Stored,
         credential: &Credential,
     ) -> Result<()> {
-        match Self::put(id, credential)? {
+        if credential.uses_left.is_some() {
+            self.room_for_doubt()?;
+        }
+        let done = match Self::put(id, credential)? {
             Write::Put { key, value, .. } => self.storage.replace(&key, &seen.bytes, value).await,
             Write::Delete { .. } => Ok(()),
+        };
+        if let Some(left) = credential.uses_left {
+            let expires_at = credential.expires_at.max(seen.credential.expires_at);
+            let mut doubts = self.doubts.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = doubts.get_mut(id);
+            match (&done, known) {
+                (Ok(()), Some((most, end))) => {
+                    *most = left.min(*most);
+                    *end = expires_at.max(*end);
+                }
+                (Err(error), Some((most, end))) if is_doubtful(error) => {
+                    *most = left.min(*most);
+                    *end = expires_at.max(*end);
+                }
+                (Err(error), None) if is_doubtful(error) => {
+                    doubts.insert(id.clone(), (left, expires_at));
+                }
+                (Ok(()), None) | (Err(_), _) => {}
+            }
         }
+        done
     }
 
     /// Revokes. One write, however many credentials it concerns.

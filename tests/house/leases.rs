@@ -105,6 +105,28 @@ async fn a_renewal_gives_no_use_back() {
 }
 
 #[tokio::test]
+async fn a_renewal_that_comes_late_gives_no_use_back() {
+    let (world, token, lease) = leased(json!({ "credential_type": "opaque", "max_uses": 2 })).await;
+    world.storage.transactional(false);
+    world.storage.lose_replies(true);
+    let lost = about(&world, Operation::Renew, &lease, 0).await;
+    assert!(lost.is_err(), "{lost:?}");
+    world.storage.lose_replies(false);
+    let keys = world.storage.keys();
+    let key = keys
+        .iter()
+        .find(|key| key.starts_with("credential/"))
+        .unwrap();
+    let late = world.storage.value(key).unwrap();
+    world.redeem(&token).await;
+    world.storage.set(key, &late);
+    assert_eq!(world.introspect(&token).await["uses_left"], 1);
+    world.redeem(&token).await;
+    world.storage.set(key, &late);
+    assert!(!world.is_active(&token).await, "it was used twice");
+}
+
+#[tokio::test]
 async fn a_jwt_lease_cannot_be_renewed_and_ends_all_the_same() {
     for fields in [
         json!({}),
