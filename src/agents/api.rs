@@ -389,6 +389,8 @@ impl Endpoint<State> for RevokeAgent {
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
         switch(cx, &self.name, Kind::AgentRevoke, |agent| {
             agent.epoch = agent.epoch.saturating_add(1);
+            // It counts more than a suspension before it.
+            agent.suspended = None;
             suspend(agent, self.reason, cx);
         })
         .await
