@@ -117,7 +117,7 @@ pub async fn approve(
     }
     let agent = receiver(cx, &present).await?;
     let _counted = cx.delegations.hold_parties(&[human.as_str()]).await;
-    check_room(cx, human, &agent.id).await?;
+    room_but(cx, human, &agent.id, Some(id)).await?;
 
     let until = cx.now.plus(terms_now.ttl);
     let agreed = words::granted(&agent, &terms_now.wanted(), until);
@@ -352,9 +352,21 @@ async fn receiver(cx: &Cx, delegation: &Delegation) -> Result<Arc<Agent>> {
 /// # Errors
 /// [`Error::Limited`] if not.
 pub async fn check_room(cx: &Cx, subject: &EntityId, agent: &AgentId) -> Result<()> {
+    room_but(cx, subject, agent, None).await
+}
+
+/// The same, where one of those that are there is about to take the room.
+async fn room_but(
+    cx: &Cx,
+    subject: &EntityId,
+    agent: &AgentId,
+    own: Option<&DelegationId>,
+) -> Result<()> {
     let pair = Whose::Pair(subject, agent);
-    let there = cx.delegations.ids(pair, None, MOST_BETWEEN_TWO).await?;
-    if there.len() >= usize::try_from(MOST_BETWEEN_TWO).unwrap_or(usize::MAX) {
+    let most = MOST_BETWEEN_TWO.saturating_add(1);
+    let there = cx.delegations.ids(pair, None, most).await?;
+    let others = there.iter().filter(|id| Some(*id) != own).count();
+    if others >= usize::try_from(MOST_BETWEEN_TWO).unwrap_or(usize::MAX) {
         return Err(Error::Limited(format!(
             "this agent has {MOST_BETWEEN_TWO} delegations of this subject already; revoke some, and wait a day until they are removed"
         )));

@@ -18,6 +18,9 @@ use crate::state::Cx;
 const LIFE: Ttl = Ttl::from_secs(24 * 3600);
 /// The most requests of one agent that wait at a time.
 const MOST_OF_AGENT: usize = 64;
+/// The most of them that are kept, those that lapsed or were withdrawn in the
+/// last ten minutes counted.
+const MOST_KEPT: u32 = 256;
 /// The most requests that wait for one subject.
 const MOST_OF_SUBJECT: usize = 32;
 /// The most requests of one agent that wait for one subject.
@@ -117,6 +120,12 @@ async fn check_agent(cx: &Cx, agent: &Agent) -> Result<()> {
     if asked.len() >= MOST_OF_AGENT {
         return Err(Error::Limited(format!(
             "{MOST_OF_AGENT} of your requests wait already; wait for an answer, or withdraw one"
+        )));
+    }
+    let kept = cx.delegations.kept_of(&agent.id, MOST_KEPT).await?;
+    if kept >= usize::try_from(MOST_KEPT).unwrap_or(usize::MAX) {
+        return Err(Error::Limited(format!(
+            "you have made and withdrawn {MOST_KEPT} requests lately; ask again in ten minutes"
         )));
     }
     Ok(())

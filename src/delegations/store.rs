@@ -218,6 +218,16 @@ impl DelegationStore {
         self.waiting_in(&format!("{ASKED}{agent}/"), now).await
     }
 
+    /// How many requests of an agent are kept that nobody has answered, also
+    /// those that have lapsed and those that it withdrew; counted up to `limit`.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn kept_of(&self, agent: &AgentId, limit: u32) -> Result<usize> {
+        let folder = format!("{ASKED}{agent}/");
+        Ok(self.storage.list(&folder, "", limit).await?.len())
+    }
+
     /// The requests that wait for a subject's answer.
     ///
     /// # Errors
@@ -406,7 +416,11 @@ impl DelegationStore {
         writes.push(self.records.put(name, &next)?);
         if let Some(one) = present {
             if was_waiting && !waits {
-                writes.extend(waiting_keys(one).map(|key| Write::Delete { key }));
+                // What the agent withdrew counts against it while it is kept.
+                let kept = asked_key(one);
+                let withdrawn = next.status == DelegationStatus::Revoked;
+                let keys = waiting_keys(one).filter(|key| !withdrawn || *key != kept);
+                writes.extend(keys.map(|key| Write::Delete { key }));
                 if let Some(code) = &one.code {
                     writes.push(self.codes.delete(code));
                 }
@@ -453,8 +467,11 @@ fn waiting_keys(delegation: &Delegation) -> impl Iterator<Item = String> {
     let id = &delegation.id;
     let subject = delegation.subject.as_ref();
     let subject = subject.map(|one| format!("{}{id}", folder(WAITING, one)));
-    let agent = format!("{ASKED}{}/{id}", delegation.agent);
-    [Some(agent), subject].into_iter().flatten()
+    [Some(asked_key(delegation)), subject].into_iter().flatten()
+}
+
+fn asked_key(delegation: &Delegation) -> String {
+    format!("{ASKED}{}/{}", delegation.agent, delegation.id)
 }
 
 /// Entity ids are the host's. One with two dots would be a path to elsewhere,
@@ -467,6 +484,12 @@ fn folder(prefix: &str, subject: &EntityId) -> String {
 fn due_at(delegation: &Delegation) -> Timestamp {
     match (delegation.status, &delegation.answer) {
         (DelegationStatus::Pending, _) => delegation.expires_at.plus(KEPT_UNANSWERED),
+        // Withdrawn before anybody agreed.
+        (DelegationStatus::Revoked, Some(answer))
+            if delegation.consent.is_none() && delegation.parent().is_none() =>
+        {
+            answer.at.plus(KEPT_UNANSWERED)
+        }
         (DelegationStatus::Denied | DelegationStatus::Revoked, Some(answer)) => {
             answer.at.plus(KEPT).min(delegation.expires_at.plus(KEPT))
         }
