@@ -14,7 +14,9 @@ use crate::decisions::entry::Kind;
 use crate::decisions::log;
 use crate::decisions::recent::Decided;
 use crate::delegations::{chain, uses};
-use crate::engine::facts::{Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject};
+use crate::engine::facts::{
+    Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject, is_consented,
+};
 use crate::engine::{self, Decision, Permit};
 use crate::framework::error::{Error, Result};
 use crate::model::agent::Agent;
@@ -97,6 +99,9 @@ pub struct Applicant {
     pub granted_for: Option<Ttl>,
     /// What it asks for, as the decision log says it. Default: a credential.
     pub kind: Kind,
+    /// Whether the answer is an operator's, who may learn of subjects what the
+    /// agent may not. Default: no.
+    pub sees_all: bool,
 }
 
 impl Applicant {
@@ -244,11 +249,16 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
     });
     let chain = chain::of_request(cx, request, actor.as_ref(), &library).await?;
     let of_chain = chain.last().and_then(|hop| hop.delegation.subject.as_ref());
-    let subject = match request.subject.as_ref().or(of_chain) {
+    // INVARIANT: an agent learns nothing, not even by the reason of a denial,
+    // of a subject that has not let it act for it.
+    let may_learn = applicant.sees_all || is_consented(request, &chain, cx.now);
+    let named = request.subject.as_ref().or(of_chain);
+    let subject = match named.filter(|_| may_learn) {
         Some(id) => subject(cx, id).await?,
         None => None,
     };
-    let consent = presented::of_request(cx, request, actor.as_ref(), &chain).await?;
+    let presented = presented::of_request(cx, request, actor.as_ref(), target.as_deref(), &chain);
+    let consent = presented.await?;
     let baseline = match &subject {
         Some(subject) => {
             cx.baselines

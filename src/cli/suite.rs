@@ -392,6 +392,8 @@ impl Given {
             matches_request: true,
             state,
             expires_at,
+            ttl: None,
+            max_uses: None,
         }))
     }
 }

@@ -152,8 +152,9 @@ impl Endpoint<State> for ReadConsent {
 
 /// Agree to one request of an agent.
 ///
-/// For the human who is asked, and nobody else. The agent can use it once, for
-/// exactly what the text says, within the mount's `consent_timeout`.
+/// For the human who is asked, and nobody else. The agent can get one credential
+/// with it, for exactly what the text says, within the mount's
+/// `consent_timeout`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ApproveConsent {
     /// Id of the consent.
@@ -270,6 +271,10 @@ async fn asking(cx: &Cx, consent: &HumanConsent) -> Result<Arc<Agent>> {
     let Some(agent) = cx.agents.get(&consent.agent).await? else {
         return Err(gone("the agent is not registered any more"));
     };
+    let epoch = consent.request().and_then(|asked| asked.agent_epoch);
+    if epoch.is_some_and(|epoch| epoch != agent.epoch) {
+        return Err(gone("the agent was revoked since it asked"));
+    }
     match input::unable(&agent, cx) {
         Some(problem) => Err(gone(&problem)),
         None => Ok(agent),

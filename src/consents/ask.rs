@@ -57,7 +57,7 @@ pub async fn ask(
     };
     let agent = &actor.agent;
     let delegation = &hop.delegation.id;
-    let binding = binding::of_request(agent, &subject.id, delegation, request);
+    let binding = binding::of_request(agent, target, &subject.id, delegation, request);
 
     let _counted = cx.consents.hold_subject(&subject.id).await;
     if let Some(known) = cx.consents.for_request(&binding).await?
@@ -99,11 +99,14 @@ pub async fn ask(
             action: request.action.clone(),
             resource: request.resource.clone(),
             reason: request.reason.clone(),
+            ttl: Some(decision.limits.ttl),
+            max_uses: decision.limits.max_uses,
+            agent_epoch: Some(agent.epoch),
         })),
         status: ConsentStatus::Pending,
         created_at: cx.now,
         expires_at: lapses,
-        text: words::single(agent, target, request, decision.limits.ttl, lapses),
+        text: words::single(agent, target, request, &decision.limits, lapses),
         answer: None,
         used_at: None,
         receipt: String::new(),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::model::agent::Agent;
 use crate::model::decision::AccessRequest;
 use crate::model::ids::{AgentId, DelegationId, EntityId};
+use crate::model::target::Target;
 
 /// Makes hashes of lists of fields. Each field is preceded by its length, and
 /// the list by what it is for, so that no two lists have one encoding.
@@ -78,10 +79,12 @@ impl Encoder {
 
 /// The hash of a request by `agent`, on behalf of `subject`, under
 /// `delegation`: of all that the subject is shown and that is then done. The
-/// ids that the request presents are not in it.
+/// ids that the request presents are not in it. What the target gives for it
+/// is: a yes to one kind of credential is none to another.
 #[must_use]
 pub fn of_request(
     agent: &Agent,
+    target: &Target,
     subject: &EntityId,
     delegation: &DelegationId,
     request: &AccessRequest,
@@ -92,6 +95,15 @@ pub fn of_request(
     encoder.field(subject.as_str().as_bytes());
     encoder.field(delegation.as_str().as_bytes());
     encoder.field(request.target.as_str().as_bytes());
+    encoder.value(&serde_json::json!({
+        "credential_type": target.credential_type,
+        "audience": target.audience,
+        "claims": target.claims,
+        "vault_policies": target.vault_policies,
+        "vault_paths": target.vault_paths,
+        "vault_token_type": target.vault_token_type,
+        "vault_alias": target.vault_alias,
+    }));
     encoder.field(request.action.as_str().as_bytes());
     encoder.field(request.resource.as_str().as_bytes());
     encoder.field(request.reason.as_str().as_bytes());

@@ -5,6 +5,7 @@ use crate::engine::facts::{Actor, ConsentFacts, ConsentState, Hop};
 use crate::framework::error::Result;
 use crate::model::consent::ConsentStatus;
 use crate::model::decision::AccessRequest;
+use crate::model::target::Target;
 use crate::state::Cx;
 
 /// The facts of the consent that a request presents. None of another agent's,
@@ -16,6 +17,7 @@ pub async fn of_request(
     cx: &Cx,
     request: &AccessRequest,
     actor: Option<&Actor>,
+    target: Option<&Target>,
     chain: &[Hop],
 ) -> Result<Option<ConsentFacts>> {
     let (Some(id), Some(actor)) = (&request.consent, actor) else {
@@ -30,9 +32,9 @@ pub async fn of_request(
     else {
         return Ok(None);
     };
-    let matches_request = chain.last().is_some_and(|hop| {
+    let matches_request = chain.last().zip(target).is_some_and(|(hop, target)| {
         let (agent, delegation) = (&actor.agent, &hop.delegation.id);
-        binding::of_request(agent, &consent.subject, delegation, request) == asked.binding
+        binding::of_request(agent, target, &consent.subject, delegation, request) == asked.binding
     });
     Ok(Some(ConsentFacts {
         id: consent.id.clone(),
@@ -45,5 +47,7 @@ pub async fn of_request(
             ConsentStatus::Used => ConsentState::Used,
         },
         expires_at: consent.expires_at,
+        ttl: asked.ttl,
+        max_uses: asked.max_uses,
     }))
 }

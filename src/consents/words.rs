@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::engine::Limits;
 use crate::model::agent::Agent;
 use crate::model::authorization::{Detail, Scope};
 use crate::model::decision::AccessRequest;
@@ -62,6 +63,56 @@ fn find_www(text: &str) -> Option<(&str, &str, &str)> {
     })
 }
 
+/// Text that stands in quotation marks, where a program may look for markup
+/// and for names of hosts that it makes links of.
+fn prose(text: &str) -> String {
+    let plain: String = neutral(text)
+        .chars()
+        .map(|c| match c {
+            '*' => '∗',
+            '_' => 'ˍ',
+            other => other,
+        })
+        .collect();
+    undotted(&plain)
+}
+
+/// Sets a dot off from what is before it, where two letters follow: that may
+/// be the name of a host.
+fn undotted(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    let mut before = ' ';
+    while let Some(c) = rest.next() {
+        let mut ahead = rest.clone();
+        let is_name = ahead.next().is_some_and(char::is_alphabetic)
+            && ahead.next().is_some_and(char::is_alphabetic);
+        if matches!(c, '.' | '。' | '．' | '｡') && before.is_alphanumeric() && is_name {
+            plain.push(' ');
+        }
+        plain.push(c);
+        before = c;
+    }
+    plain
+}
+
+/// The most of what an agent gives, other than reason and purpose, that is
+/// shown of one part, in characters.
+const MOST_SPOKEN: usize = 300;
+
+/// What an agent gives, in quotation marks; what is too long is cut, and said
+/// to be.
+fn spoken(text: &str) -> String {
+    match text.char_indices().nth(MOST_SPOKEN) {
+        Some((end, _)) => {
+            let shown = prose(text.get(..end).unwrap_or_default());
+            let length = text.chars().count();
+            format!("“{shown}…” (cut; {length} characters in all)")
+        }
+        None => format!("“{}”", prose(text)),
+    }
+}
+
 /// A part that is a name or a pattern, set off as such.
 fn quoted(text: &str) -> String {
     format!("`{}`", neutral(text))
@@ -97,7 +148,7 @@ fn own_words(text: &str, what: &str) -> String {
     if text.is_empty() {
         format!("It states no {what}.")
     } else {
-        format!("Its {what}, in its own words: “{}”.", neutral(text))
+        format!("Its {what}, in its own words: “{}”.", prose(text))
     }
 }
 
@@ -152,7 +203,7 @@ pub fn scope(scope: &Scope) -> String {
                 let mut members = value.as_object().cloned().unwrap_or_default();
                 let shown = |value: Option<Value>| {
                     value
-                        .map(|value| neutral(&value.to_string()))
+                        .map(|value| spoken(&value.to_string()))
                         .unwrap_or_default()
                 };
                 let place = members.remove("path");
@@ -227,7 +278,7 @@ pub fn granted(agent: &Agent, wanted: &Wanted<'_>, until: Timestamp) -> String {
     let purpose = if wanted.purpose.is_empty() {
         "No purpose is stated.".to_owned()
     } else {
-        format!("The stated purpose: “{}”.", neutral(wanted.purpose))
+        format!("The stated purpose: “{}”.", prose(wanted.purpose))
     };
     format!(
         "{} may act for you until {}. It can {}; {}. {purpose} You can revoke it at any time.",
@@ -244,17 +295,17 @@ pub fn single(
     agent: &Agent,
     target: &Target,
     request: &AccessRequest,
-    ttl: Ttl,
+    limits: &Limits,
     lapses: Timestamp,
 ) -> String {
     let mut text = format!(
-        "{} asks to do this for you, once: {} at {}",
+        "{} asks to do this for you: {} at {}",
         who(agent),
         quoted(request.action.as_str()),
         quoted(target.name.as_str()),
     );
     if !target.description.is_empty() {
-        let _ = write!(text, " (“{}”)", neutral(target.description.as_str()));
+        let _ = write!(text, " ({})", spoken(target.description.as_str()));
     }
     if request.resource.is_empty() {
         text.push_str(", without naming a resource.");
@@ -266,7 +317,7 @@ pub fn single(
         let _ = write!(
             text,
             " It asserts, and nobody has checked: {}.",
-            neutral(&context)
+            spoken(&context)
         );
     }
     if let Some(details) = &request.details {
@@ -277,9 +328,14 @@ pub fn single(
     }
     let _ = write!(
         text,
-        " {} If you approve, it gets a credential for exactly this, for at most {}, once. If you do not answer by {}, it is denied.",
+        " {} If you approve, it gets one credential for exactly this, good for at most {}, {}. If you do not answer by {}, it is denied.",
         own_words(request.reason.as_str(), "reason"),
-        span(ttl),
+        span(limits.ttl),
+        match limits.max_uses {
+            Some(1) => "once".to_owned(),
+            Some(most) => format!("{most} times at most"),
+            None => "as often as it likes in that time".to_owned(),
+        },
         moment(lapses),
     );
     text
@@ -333,7 +389,7 @@ mod tests {
         let said = scope(&Scope::from_json(&details).unwrap());
         assert_eq!(
             said,
-            "(1) do `read` or `delete` at `crm`, on `customers/*` or `‹i›`; (2) do `list` at `erp`, without naming a resource; (3) use ('read') on the server's path `kv/data/*`, with required_parameters ('version')"
+            "(1) do `read` or `delete` at `crm`, on `customers/*` or `‹i›`; (2) do `list` at `erp`, without naming a resource; (3) use “('read')” on the server's path `kv/data/*`, with required_parameters “('version')”"
         );
     }
 }

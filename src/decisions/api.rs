@@ -10,7 +10,6 @@ use serde_json::{Map, Value};
 use crate::authorize::{self, Applicant};
 use crate::config::store::DenialDetail;
 use crate::credentials::request;
-use crate::engine::facts::Baseline;
 use crate::engine::{self, Explanation, Limits};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
@@ -141,7 +140,7 @@ pub async fn evaluate(
                     .system
                     .entity(&agent.entity_id)
                     .await?
-                    .is_none_or(|entity| entity.disabled);
+                    .is_none_or(|entity| entity.disabled || entity.id != agent.entity_id.as_str());
                 Applicant {
                     agent: Some(agent),
                     disabled,
@@ -151,12 +150,11 @@ pub async fn evaluate(
             None => Applicant::default(),
         },
     };
-    let mut gathered = authorize::gather(cx, request, applicant).await?;
-    if caller.is_some() && gathered.facts.chain.is_empty() {
-        // An agent learns nothing of a human who has delegated nothing to it.
-        gathered.facts.subject = None;
-        gathered.facts.baseline = Baseline::NoneGiven;
-    }
+    let applicant = Applicant {
+        sees_all: caller.is_none() && shown == Shown::ToOperator,
+        ..applicant
+    };
+    let gathered = authorize::gather(cx, request, applicant).await?;
     let decision = engine::decide(request, &gathered.facts);
     let mut explanation = decision.explain(request, &gathered.facts);
     if caller.is_some() || shown == Shown::AsRefused {

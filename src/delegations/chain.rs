@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::delegations::answer::MOST_BETWEEN_TWO;
+use crate::delegations::input;
 use crate::delegations::store::Whose;
 use crate::engine::facts::{Actor, Hop};
 use crate::framework::error::Result;
@@ -30,7 +31,7 @@ pub async fn of_request(
     };
     let found = match (&request.delegation, &request.subject) {
         (Some(id), _) => cx.delegations.get(id).await?,
-        (None, Some(subject)) => covering(cx, request, subject, &actor.agent).await?,
+        (None, Some(subject)) => covering(cx, request, subject, &actor.agent, library).await?,
         (None, None) => None,
     };
     let Some(last) = found.filter(|last| last.agent == actor.agent.id) else {
@@ -57,21 +58,25 @@ async fn relay(cx: &Cx, delegation: &Delegation, library: &Library) -> Result<Op
     let entity = cx.system.entity(&agent.entity_id).await?;
     Ok(Some(Actor {
         ceiling: library.ceiling(&agent),
-        disabled: entity.is_none_or(|entity| entity.disabled),
+        // One that was merged into another is not the one that was registered.
+        disabled: entity
+            .is_none_or(|entity| entity.disabled || entity.id != agent.entity_id.as_str()),
         agent,
     }))
 }
 
 /// Of the delegations that an agent has of a subject, the one that covers a
-/// request and lasts longest; of equals, that with the least id.
+/// request and lasts longest; of equals, that with the least id. One whose
+/// chain does not hold comes after all others: it is there to say why.
 async fn covering(
     cx: &Cx,
     request: &AccessRequest,
     subject: &EntityId,
     agent: &Agent,
+    library: &Library,
 ) -> Result<Option<Arc<Delegation>>> {
     let whose = Whose::Pair(subject, &agent.id);
-    let mut best: Option<Arc<Delegation>> = None;
+    let mut fitting: Vec<Arc<Delegation>> = Vec::new();
     for id in cx.delegations.ids(whose, None, MOST_BETWEEN_TWO).await? {
         let Some(one) = cx.delegations.get(&id).await? else {
             continue;
@@ -82,14 +87,42 @@ async fn covering(
             && one
                 .scope
                 .covers_request(&request.target, &request.action, &request.resource);
-        // Ids come in order, so that of equals the first stays.
-        if fits
-            && best
-                .as_ref()
-                .is_none_or(|best| one.expires_at > best.expires_at)
-        {
-            best = Some(one);
+        if fits {
+            fitting.push(one);
         }
     }
-    Ok(best)
+    // Ids come in order, and the sort leaves equals in theirs.
+    fitting.sort_by_key(|one| std::cmp::Reverse(one.expires_at));
+    for one in &fitting {
+        if holds(cx, one, library).await? {
+            return Ok(Some(Arc::clone(one)));
+        }
+    }
+    Ok(fitting.into_iter().next())
+}
+
+/// Whether the links above a delegation hold, with the agents that passed it
+/// on.
+async fn holds(cx: &Cx, last: &Delegation, library: &Library) -> Result<bool> {
+    let chain = cx.delegations.chain(&last.id).await?;
+    let Some((_, above)) = chain.split_last() else {
+        return Ok(false);
+    };
+    if chain.first().is_none_or(|root| root.parent().is_some()) {
+        return Ok(false);
+    }
+    for link in above {
+        if !link.is_alive(cx.now) {
+            return Ok(false);
+        }
+        let able = relay(cx, link, library).await?.is_some_and(|actor| {
+            !actor.disabled
+                && actor.agent.epoch == link.agent_epoch
+                && input::unable(&actor.agent, cx).is_none()
+        });
+        if !able {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }

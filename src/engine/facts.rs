@@ -12,10 +12,29 @@ use super::policy::PolicySet;
 use super::rate::Charge;
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
+use crate::model::decision::AccessRequest;
 use crate::model::delegation::Delegation;
 use crate::model::ids::{ConsentId, EntityId, LocationName};
 use crate::model::target::Target;
 use crate::model::time::{Timestamp, Ttl};
+
+/// Whether a subject has let the agent at the end of a chain act for it, and
+/// that holds now. Without that an agent learns nothing of a subject: whoever
+/// gathers the facts for it leaves the subject out.
+#[must_use]
+pub fn is_consented(request: &AccessRequest, chain: &[Hop], now: Timestamp) -> bool {
+    let Some(root) = chain.first().map(|hop| &hop.delegation) else {
+        return false;
+    };
+    let of_subject = request
+        .subject
+        .as_ref()
+        .is_none_or(|named| root.subject.as_ref() == Some(named));
+    root.parent().is_none()
+        && root.consent.is_some()
+        && of_subject
+        && chain.iter().all(|hop| hop.delegation.is_alive(now))
+}
 
 /// Everything that is known about one request. What could not be established
 /// is not there.
@@ -105,6 +124,10 @@ pub struct ConsentFacts {
     pub state: ConsentState,
     /// Until when it can be used.
     pub expires_at: Timestamp,
+    /// The lifetime of the credential that the subject was shown.
+    pub ttl: Option<Ttl>,
+    /// How many uses of it the subject was shown.
+    pub max_uses: Option<u32>,
 }
 
 /// Where a per-request consent stands.

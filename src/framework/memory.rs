@@ -244,6 +244,11 @@ impl FakeSystem {
         self.lock().insert(entity.id.clone(), (entity, groups));
     }
 
+    /// Answers with another entity where `id` is asked for, as after a merge.
+    pub fn answer_with(&self, id: &str, entity: Entity) {
+        self.lock().insert(id.to_owned(), (entity, Vec::new()));
+    }
+
     /// Behaves as on a standby.
     pub fn read_only(&self, yes: bool) {
         self.read_only.store(yes, Ordering::SeqCst);

@@ -139,6 +139,7 @@ impl Endpoint<State> for Login {
             token_details: proven.details.clone(),
             granted_for: proven.until.map(|until| cx.now.until(until)),
             kind: Kind::Login,
+            sees_all: false,
         };
         let granted = authorize::authorize_as(cx, applicant, request.clone())
             .await?

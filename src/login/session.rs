@@ -199,6 +199,7 @@ pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
         token_details: session.token_details.clone(),
         granted_for: Some(cx.now.until(session.ends_at)),
         kind: Kind::Renew,
+        sees_all: false,
     };
     let request = AccessRequest {
         subject: session.subject.clone(),

@@ -7,7 +7,7 @@ use crate::model::delegation::Answer;
 use crate::model::ids::{AgentId, AgentName, ConsentId, DelegationId, EntityId, TargetName};
 use crate::model::pattern::{Action, Resource};
 use crate::model::text::Description;
-use crate::model::time::Timestamp;
+use crate::model::time::{Timestamp, Ttl};
 
 /// Where a consent stands. Expiry is computed, not a state.
 #[derive(
@@ -49,6 +49,15 @@ pub struct AskedFor {
     pub resource: Resource,
     /// Why, as the agent says.
     pub reason: Description,
+    /// The longest lifetime of the credential that the subject was shown.
+    #[serde(default)]
+    pub ttl: Option<Ttl>,
+    /// How many uses of it the subject was shown; none: no limit.
+    #[serde(default)]
+    pub max_uses: Option<u32>,
+    /// The agent's epoch when it asked.
+    #[serde(default)]
+    pub agent_epoch: Option<u64>,
 }
 
 /// The record of a human's yes, or of the question.

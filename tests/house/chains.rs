@@ -303,6 +303,13 @@ async fn every_agent_on_the_way_must_still_be_good() {
     };
     system(true);
     denied(issue().await, "delegation.agent");
+    let merged = vault_plugin_agentic::framework::system::Entity {
+        id: "another-entity".into(),
+        name: "bot".into(),
+        ..Default::default()
+    };
+    people.world.system.answer_with(AGENT_ENTITY, merged);
+    denied(issue().await, "delegation.agent");
     system(false);
     people
         .world
@@ -334,6 +341,37 @@ async fn every_agent_on_the_way_must_still_be_good() {
         )
         .await;
     denied(issue().await, "delegation.agent");
+}
+
+#[tokio::test]
+async fn policies_see_the_purpose_that_the_subject_saw() {
+    let people = people().await;
+    let one = people.delegation("read").await;
+    let lied = pass(
+        &people,
+        AGENT_ENTITY,
+        &one,
+        "two",
+        json!({ "purpose": "audit" }),
+    )
+    .await;
+    let two = text(&lied.unwrap().unwrap()["id"]);
+    let wants = |purpose: &str| {
+        format!(
+            r#"rule "r" {{ effect = "allow"; targets = ["crm"]; condition = delegation.purpose == "{purpose}" }}"#
+        )
+    };
+    people.world.policy("purpose", &wants("audit")).await;
+    people
+        .world
+        .ok("agents/two", json!({ "ceiling_policies": "purpose" }))
+        .await;
+    denied(people.issue_as("two-entity", &two).await, "ceiling.");
+    people
+        .world
+        .policy("purpose", &wants("answer customers"))
+        .await;
+    people.issue_as("two-entity", &two).await.unwrap();
 }
 
 #[tokio::test]

@@ -57,7 +57,8 @@ async fn the_whole_story() {
         "`crm`",
         "ticket 7",
         "'amount':5",
-        "once",
+        "one credential",
+        "1 minute",
     ] {
         assert!(said.contains(part), "{part} in {said}");
     }
@@ -346,6 +347,38 @@ async fn what_changed_since_the_yes_counts() {
         .await;
     assert_eq!(seen.unwrap().unwrap()["status"], "approved");
     people.world.ok("agents/bot/suspend", json!({})).await;
+}
+
+#[tokio::test]
+async fn nothing_is_got_but_what_was_shown() {
+    let people = People::new().await;
+    people.per_request().await;
+    let wanted = ask(&people.delegation("read").await);
+    let approved = async || {
+        let id = text(&question(&people, &wanted).await["consent_id"]);
+        answer(&people, HUMAN_ENTITY, &id, "approve").await.unwrap();
+        with(&wanted, &id)
+    };
+    let retry = approved().await;
+    let longer = json!({ "default_ttl": "10m", "max_ttl": "10m" });
+    people.world.ok("targets/crm", longer).await;
+    let issued = issue(&people, &retry).await.unwrap().unwrap();
+    let claims = people.claims(&issued["credential"], "at+jwt").await;
+    assert_eq!(claims["exp"], json!(START + 60), "as was shown");
+    for changed in [
+        json!({ "audience": "https://elsewhere" }),
+        json!({ "claims": { "admin": true } }),
+        json!({ "credential_type": "opaque" }),
+    ] {
+        let retry = approved().await;
+        people.world.ok("targets/crm", changed).await;
+        denied(issue(&people, &retry).await, "consent.mismatch");
+    }
+    let id = text(&question(&people, &wanted).await["consent_id"]);
+    people.world.ok("agents/bot/revoke", json!({})).await;
+    people.world.ok("agents/bot/resume", json!({})).await;
+    let late = answer(&people, HUMAN_ENTITY, &id, "approve").await;
+    assert!(matches!(late, Err(Error::Conflict(_))), "{late:?}");
 }
 
 #[tokio::test]

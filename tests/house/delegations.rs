@@ -537,6 +537,96 @@ async fn requests_are_bounded() {
 }
 
 #[tokio::test]
+async fn asking_and_withdrawing_is_bounded_too() {
+    let people = People::new().await;
+    let mut anybody = crm("read");
+    anybody["subject_entity_id"] = Value::Null;
+    let mut kept = 0;
+    let refused = loop {
+        match people.try_ask(&anybody).await {
+            Ok(asked) => {
+                let withdraw = format!("delegations/{}/revoke", text(&asked.unwrap()["id"]));
+                people.by(AGENT_ENTITY, &withdraw, json!({})).await.unwrap();
+                kept += 1;
+            }
+            refused => break refused,
+        }
+        assert!(kept <= 256, "without end");
+    };
+    assert!(matches!(refused, Err(Error::Limited(_))), "{refused:?}");
+    people.world.advance(600);
+    people.world.tick().await;
+    people.ask(&anybody).await;
+    let left = people.world.storage.keys();
+    let left = left.iter().filter(|key| key.starts_with("delegation/"));
+    assert_eq!(left.count(), 1, "the others are gone");
+}
+
+#[tokio::test]
+async fn nothing_is_learnt_of_who_has_not_agreed() {
+    let people = People::new().await;
+    // Whatever alice may do, the answer is the same.
+    let mut told = std::collections::BTreeSet::new();
+    let wanted = text(&people.ask(&crm("read")).await["id"]);
+    for rule in ["allow", "deny"] {
+        let text = format!(r#"rule "all" {{ effect = "{rule}"; targets = ["crm"] }}"#);
+        people.world.policy("baseline", &text).await;
+        people
+            .world
+            .ok("baselines/group/support", json!({ "policies": "baseline" }))
+            .await;
+        denied(people.issue(&wanted).await, "delegation.pending");
+        let dry = json!({ "target": "crm", "action": "read", "resource": "customers/42", "delegation_id": wanted });
+        let dry = people.by(AGENT_ENTITY, "decisions/evaluate", dry).await;
+        told.insert(dry.unwrap().unwrap()["context"]["reason"].to_string());
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told.contains("\"delegation.pending\""));
+    // Operators see all.
+    let dry = json!({ "agent": "bot", "target": "crm", "action": "read", "resource": "customers/42", "delegation_id": wanted });
+    let seen = people.world.ok("decisions/evaluate", dry).await;
+    assert_eq!(seen["context"]["reason"], "baseline.denied");
+}
+
+#[tokio::test]
+async fn a_broken_chain_does_not_hide_a_delegation_that_holds() {
+    let people = People::new().await;
+    people
+        .world
+        .ok("config", json!({ "max_delegation_depth": 8 }))
+        .await;
+    people.register("two", "two-entity").await;
+    let one = people.delegation("read").await;
+    let pass = json!({ "agent": "two" });
+    people
+        .by(AGENT_ENTITY, &format!("delegations/{one}/delegate"), pass)
+        .await
+        .unwrap();
+    let mut direct = crm("read");
+    direct["ttl"] = json!("1m");
+    let asked = people
+        .by("two-entity", "delegations/request", direct)
+        .await
+        .unwrap()
+        .unwrap();
+    people
+        .approve(&text(&asked["id"]), json!({}))
+        .await
+        .unwrap();
+    people
+        .by(
+            HUMAN_ENTITY,
+            &format!("delegations/{one}/revoke"),
+            json!({}),
+        )
+        .await
+        .unwrap();
+    let ask = json!({ "agent": "two", "subject": HUMAN_ENTITY, "target": "crm", "action": "read", "resource": "customers/42" });
+    let seen = people.world.ok("decisions/evaluate", ask).await;
+    assert_eq!(seen["decision"], true, "{seen}");
+}
+
+#[tokio::test]
 async fn a_request_names_what_can_be() {
     let people = People::new().await;
     for (field, value) in [

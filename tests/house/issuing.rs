@@ -117,7 +117,7 @@ async fn every_layer_can_refuse() {
                 json!("01890a5d-ac96-7774-bcce-b302099a8057"),
             ))
             .await,
-        "subject.unknown",
+        "delegation.none",
     );
     denied(
         world.issue(with("authorization_details", json!([]))).await,

@@ -463,6 +463,8 @@ pub(crate) fn facts(world: &World) -> Facts {
             matches_request,
             state,
             expires_at: now.plus(Ttl::from_secs(60)),
+            ttl: None,
+            max_uses: None,
         }),
         token_details: None,
         details_required: false,

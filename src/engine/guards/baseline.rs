@@ -12,6 +12,11 @@ pub(super) fn judge(case: &Case<'_>, terms: &mut Terms) -> Verdict {
     if case.mode == Mode::Autonomous {
         return Verdict::new(Layer::Baseline, Finding::NotConcerned);
     }
+    // Nothing was gathered of a subject that has not let this agent act for it;
+    // the layer of delegations says so, and denies.
+    if case.subject().is_none() && !case.is_consented() {
+        return Verdict::new(Layer::Baseline, Finding::NotConcerned);
+    }
     if let Some(reason) = inability(case) {
         return denies(reason);
     }

@@ -36,6 +36,9 @@ fn per_request(case: &Case<'_>, terms: &mut Terms) -> Finding {
     let finding = standing_of(consent, case);
     if finding == Finding::Holds {
         terms.used_consent = Some(consent.id.clone());
+        // Never more than the subject was shown, whatever has changed since.
+        consent.ttl.into_iter().for_each(|ttl| terms.cap_ttl(ttl));
+        terms.cap_uses(consent.max_uses);
     }
     finding
 }

@@ -109,9 +109,18 @@ fn fits(case: &Case<'_>, hop: &Hop, previous: Option<&Hop>) -> bool {
         }
         (Delegator::Subject, Some(_)) | (Delegator::Agent { .. }, None) => false,
     };
-    let of_subject = case
-        .subject()
-        .is_some_and(|subject| delegation.subject.as_ref() == Some(&subject.id));
+    let of_subject = match case.subject() {
+        Some(subject) => delegation.subject.as_ref() == Some(&subject.id),
+        // Nothing was gathered of the subject: then what the chain says of
+        // itself is judged, and it denies for more than this.
+        None if !case.is_consented() => {
+            let root = case.chain().first();
+            let named = case.request.subject.as_ref();
+            root.is_some_and(|root| root.delegation.subject == delegation.subject)
+                && named.is_none_or(|named| delegation.subject.as_ref() == Some(named))
+        }
+        None => false,
+    };
     let same_agent = case
         .chain()
         .iter()

@@ -10,7 +10,7 @@ mod details;
 mod limits;
 mod target;
 
-use super::facts::{Actor, Facts, Hop, Subject};
+use super::facts::{self, Actor, Facts, Hop, Subject};
 use super::ruling::Terms;
 use super::scene::{Scene, Steps};
 use super::verdict::Verdict;
@@ -69,6 +69,11 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether the subject has let the agent act for it, and that holds now.
+    pub(in crate::engine) fn is_consented(&self) -> bool {
+        facts::is_consented(self.request, self.chain(), self.facts.environment.now)
+    }
+
     /// What the policies of the acting agent, and of its subject, see.
     pub(in crate::engine) fn scene(&self) -> Option<Scene<'a>> {
         Some(self.scene_of(self.facts.agent.as_ref()?, self.chain().len()))
@@ -77,7 +82,10 @@ impl<'a> Case<'a> {
     /// What the policies of an agent see that stands at the end of the first
     /// `depth` links of the chain.
     pub(in crate::engine) fn scene_of(&self, actor: &'a Actor, depth: usize) -> Scene<'a> {
-        let last = depth.checked_sub(1).and_then(|last| self.chain().get(last));
+        // The words that the subject saw. Those of the links below are its
+        // holders' own, and whoever passes authority on must not choose what
+        // policies see.
+        let root = self.chain().first().filter(|_| depth > 0);
         Scene {
             request: self.request,
             mode: self.mode,
@@ -85,7 +93,7 @@ impl<'a> Case<'a> {
             target: self.facts.target.as_deref(),
             subject: self.subject(),
             depth,
-            purpose: last.map(|hop| hop.delegation.purpose.as_str()),
+            purpose: root.map(|hop| hop.delegation.purpose.as_str()),
             environment: &self.facts.environment,
             steps: self.steps,
         }

@@ -108,7 +108,7 @@ async fn a_refused_request_is_told_as_at_creds_issue() {
         (json!({ "target": "kv", "ttl": 0 }), "limits.no_time"),
         (
             json!({ "target": "kv", "delegation_id": "01a2062b-6276-7b7e-a21f-d38538be1dcf" }),
-            "subject.unknown",
+            "delegation.none",
         ),
         (
             json!({ "target": "kv", "authorization_details": [{ "type": "agentic:action", "targets": ["crm"], "actions": ["read"] }] }),
