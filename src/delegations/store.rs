@@ -2,7 +2,7 @@
 //! whose it is. What counts is the record: a key to nothing is nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::{Deserialize, Serialize};
 
@@ -105,6 +105,7 @@ pub struct DelegationStore {
     due: Due,
     one: Locks,
     parties: Locks,
+    standby: Arc<AtomicBool>,
 }
 
 impl DelegationStore {
@@ -118,6 +119,7 @@ impl DelegationStore {
             due: Due::new(DUE, Arc::clone(storage)),
             one: Locks::default(),
             parties: Locks::default(),
+            standby: Arc::clone(standby),
         }
     }
 
@@ -243,11 +245,24 @@ impl DelegationStore {
     async fn waiting_in(&self, folder: &str, now: Timestamp) -> Result<Vec<Arc<Delegation>>> {
         // Those that have lapsed stay until they are tidied away, and their
         // number is bounded by that of those that may wait.
-        let mut waiting = Vec::new();
+        let (mut waiting, mut lapsed) = (Vec::new(), Vec::new());
         for name in self.storage.list(folder, "", 1024).await? {
             if let Ok(id) = name.parse::<DelegationId>() {
-                let found = self.get(&id).await?;
-                waiting.extend(found.filter(|delegation| delegation.is_waiting(now)));
+                match self.get(&id).await? {
+                    Some(one) if one.is_waiting(now) => waiting.push(one),
+                    // It will never wait again, and must not hide who does.
+                    Some(one) if folder.starts_with(WAITING) => {
+                        lapsed.extend(waiting_keys(&one).find(|key| key.starts_with(folder)));
+                    }
+                    Some(_) | None => {}
+                }
+            }
+        }
+        if !lapsed.is_empty() && !self.standby.load(Ordering::Relaxed) {
+            let writes = lapsed.into_iter().map(|key| Write::Delete { key });
+            // What stays is found again.
+            if let Err(error) = self.storage.commit(writes.collect()).await {
+                tracing::debug!(%error, "lapsed requests could not be cleared");
             }
         }
         Ok(waiting)

@@ -8,9 +8,11 @@ use crate::model::delegation::Delegation;
 use crate::model::ids::{ConsentId, DelegationId};
 use crate::state::Cx;
 
-/// The most that one call removes of each kind. What is left is first the next
-/// time.
+/// How many are looked at together.
 const MOST: u32 = 256;
+/// The most batches of each kind in one call. What is left is first the next
+/// time.
+const BATCHES: usize = 16;
 
 /// Removes delegations and consents that are due. One that cannot be read is
 /// left for a release that can.
@@ -22,22 +24,40 @@ pub async fn tidy(cx: &Cx) -> Result<()> {
     if cx.is_standby() {
         return Ok(());
     }
-    for entry in cx.delegations.ripe(cx.now, MOST).await? {
-        readable(delegation(cx, &entry).await)?;
+    for _ in 0..BATCHES {
+        let (ripe, mut gone) = (cx.delegations.ripe(cx.now, MOST).await?, false);
+        for entry in &ripe {
+            gone |= readable(delegation(cx, entry).await)?;
+        }
+        // Those that cannot be read stay in front.
+        if !gone || ripe.len() < batch() {
+            break;
+        }
     }
-    for entry in cx.consents.ripe(cx.now, MOST).await? {
-        readable(consent(cx, &entry).await)?;
+    for _ in 0..BATCHES {
+        let (ripe, mut gone) = (cx.consents.ripe(cx.now, MOST).await?, false);
+        for entry in &ripe {
+            gone |= readable(consent(cx, entry).await)?;
+        }
+        if !gone || ripe.len() < batch() {
+            break;
+        }
     }
     Ok(())
 }
 
-fn readable(done: Result<()>) -> Result<()> {
+fn batch() -> usize {
+    usize::try_from(MOST).unwrap_or(usize::MAX)
+}
+
+/// Whether it is done; what cannot be read is left.
+fn readable(done: Result<()>) -> Result<bool> {
     match done {
         Err(Error::Internal(problem)) => {
             tracing::warn!(problem, "what has ended could not be removed");
-            Ok(())
+            Ok(false)
         }
-        done => done,
+        done => done.map(|()| true),
     }
 }
 
