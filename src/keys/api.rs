@@ -230,6 +230,12 @@ impl Endpoint<State> for WriteKey {
                     }
                     settle(ring)
                 }
+                // It signs what outlives all else, and nothing but that: no key
+                // that a target or the settings use may become it.
+                None if name.as_str() == RECEIPTS_KEY => Err(Error::field(
+                    "name",
+                    "`receipts` is made with the first receipt, and signs nothing else; name another",
+                )),
                 None => {
                     let algorithm = algorithm.unwrap_or(Algorithm::EdDsa);
                     let key = match &private_key {

@@ -12,7 +12,7 @@ use crate::jose::alg::Algorithm;
 use crate::jose::jwk::PublicJwk;
 use crate::jose::jws::{Header, HeaderBytes};
 use crate::jose::signer::SigningKey;
-use crate::keys::store::KeyRing;
+use crate::keys::store::{KeyRing, RECEIPTS_KEY};
 use crate::model::ids::KeyName;
 use crate::model::time::Timestamp;
 
@@ -39,6 +39,8 @@ pub struct Published {
     pub public: PublicJwk,
     /// Until when it is shown; `None`: as long as it signs.
     pub until: Option<Timestamp>,
+    /// Whether it signs receipts, and so no credential.
+    pub is_for_receipts: bool,
 }
 
 /// Every key of a mount, parsed.
@@ -81,6 +83,7 @@ impl KeySet {
                 jwk: public.to_value(),
                 public: public.clone(),
                 until: version.verify_until,
+                is_for_receipts: ring.name.as_str() == RECEIPTS_KEY,
             });
             if version.verify_until.is_none() {
                 let header = Header::new(ring.algorithm)
@@ -124,11 +127,11 @@ impl KeySet {
             })
     }
 
-    /// The keys that verify at `now`.
+    /// The keys that verify credentials at `now`.
     pub fn verifiers(&self, now: Timestamp) -> impl Iterator<Item = &PublicJwk> {
         self.published
             .iter()
-            .filter(move |key| key.until.is_none_or(|end| end > now))
+            .filter(move |key| !key.is_for_receipts && key.until.is_none_or(|end| end > now))
             .map(|key| &key.public)
     }
 

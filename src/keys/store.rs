@@ -89,6 +89,21 @@ impl KeyRing {
         self.versions.retain(|version| !version.is_spent(now));
     }
 
+    /// Drops the oldest of the retired versions where there are more than
+    /// `most`: they neither sign nor verify.
+    pub fn drop_retired(&mut self, most: usize) {
+        while self.versions.len() > most {
+            let oldest = self
+                .versions
+                .iter()
+                .position(|version| version.retired_at.is_some());
+            match oldest {
+                Some(oldest) => drop(self.versions.remove(oldest)),
+                None => return,
+            }
+        }
+    }
+
     /// Takes a version out of use at once; whether there is one by this number.
     /// If it is the one that signs, rotate first.
     pub fn retire(&mut self, number: u32, now: Timestamp) -> bool {
@@ -154,6 +169,12 @@ impl KeyVersion {
     fn is_spent(&self, now: Timestamp) -> bool {
         self.verify_until.is_some_and(|end| end <= now)
     }
+}
+
+fn thumbprint(ring: &KeyRing, version: &KeyVersion) -> Result<String> {
+    SigningKey::from_pkcs8(ring.algorithm, version.pkcs8.expose())
+        .map(|key| key.public().thumbprint())
+        .map_err(|error| Error::Internal(format!("key {}: {error}", ring.name)))
 }
 
 /// A key ring as it is stored.
@@ -299,9 +320,43 @@ impl KeyStore {
         let _one_at_a_time = self.writing.lock().await;
         let present = self.records.get(name.as_str()).await?;
         let ring = change(present.as_deref())?;
+        self.check_new(present.as_deref(), &ring).await?;
         let stored = self.records.store(name.as_str(), ring).await;
         self.set.forget();
         stored
+    }
+
+    /// Refuses a private key that is in use already, or was retired: what one
+    /// key signed must not verify as another's, and a compromised key must not
+    /// come back.
+    async fn check_new(&self, present: Option<&KeyRing>, next: &KeyRing) -> Result<()> {
+        let known = |one: &KeyVersion| {
+            present.is_some_and(|ring| ring.versions.iter().any(|two| two.version == one.version))
+        };
+        let mut new = Vec::new();
+        for version in next.versions.iter().filter(|version| !known(version)) {
+            new.push(thumbprint(next, version)?);
+        }
+        if new.is_empty() {
+            return Ok(());
+        }
+        for name in self.list("", 0).await? {
+            let Some(ring) = self.records.get(&name).await? else {
+                continue;
+            };
+            for version in &ring.versions {
+                if new.contains(&thumbprint(&ring, version)?) {
+                    return Err(Error::field(
+                        "private_key",
+                        format_args!(
+                            "is version {} of the key `{name}` already; every version needs a key of its own",
+                            version.version
+                        ),
+                    ));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Notes that something is about to stop using a key, if there is one by

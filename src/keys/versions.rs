@@ -92,7 +92,6 @@ impl Endpoint<State> for RetireKey {
                     };
                     // A full ring must not keep a compromised key in use.
                     ring.rotate(&key, cx.now);
-                    check_versions(&ring, MAX_VERSIONS.saturating_mul(2))?;
                 }
                 if !ring.retire(number, cx.now) {
                     return Err(Error::field(
@@ -100,6 +99,7 @@ impl Endpoint<State> for RetireKey {
                         format_args!("key `{}` has no version {number}", self.name),
                     ));
                 }
+                ring.drop_retired(MAX_VERSIONS.saturating_mul(2));
                 Ok(ring)
             })
             .await?;
@@ -113,13 +113,9 @@ impl Endpoint<State> for RetireKey {
 /// If there are too many.
 pub(super) fn add_version(ring: &mut KeyRing, key: &SigningKey, now: Timestamp) -> Result<()> {
     ring.rotate(key, now);
-    check_versions(ring, MAX_VERSIONS)
-}
-
-fn check_versions(ring: &KeyRing, most: usize) -> Result<()> {
-    if ring.versions.len() > most {
+    if ring.versions.len() > MAX_VERSIONS {
         return Err(Error::Invalid(format!(
-            "key `{}` already has {most} versions that verify; wait until the oldest have expired",
+            "key `{}` already has {MAX_VERSIONS} versions that verify; wait until the oldest have expired",
             ring.name
         )));
     }

@@ -86,6 +86,25 @@ async fn a_compromised_version_ends_at_once_with_all_it_signed() {
 }
 
 #[tokio::test]
+async fn the_key_for_receipts_is_nobody_elses() {
+    let world = World::with_agent().await;
+    let told = world.refused("keys/receipts", json!({})).await;
+    assert!(told.contains("receipts"), "{told}");
+    assert!(world.read("keys/receipts").await.is_none());
+}
+
+#[tokio::test]
+async fn retiring_is_never_blocked() {
+    let world = World::with_agent().await;
+    for _ in 0..100 {
+        world.ok("keys/default/retire", json!({})).await;
+    }
+    assert_eq!(published(&world).await, 1);
+    let key = world.read("keys/default").await.unwrap();
+    assert_eq!(key["versions"].as_array().unwrap().len(), 64);
+}
+
+#[tokio::test]
 async fn a_key_full_of_versions_can_still_be_retired() {
     let world = World::with_agent().await;
     let mut rotated = 0;
