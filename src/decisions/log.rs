@@ -221,7 +221,10 @@ pub fn record(cx: &Cx, entry: Entry) {
     if cx.journal.offer(&placed) {
         // Rather than lose what comes until the next periodic call.
         let state = Arc::clone(&cx.state);
-        tokio::spawn(async move { flush(&state).await });
+        tokio::spawn(async move {
+            flush(&state).await;
+            state.journal.flushed();
+        });
     }
 }
 

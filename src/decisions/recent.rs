@@ -16,6 +16,8 @@ use crate::model::time::{Timestamp, Ttl};
 const REPLAYABLE: usize = 1_000;
 /// How many entries about nobody known are kept.
 const STRANGERS: usize = 250;
+/// How many entries are copied out at a time while somebody looks through.
+const CHUNK: usize = 512;
 /// How far the times of entries may be out of order: an entry is written when
 /// its request ends, and says when it began.
 pub const SLACK: Ttl = Ttl::from_secs(120);
@@ -53,6 +55,8 @@ pub struct Recent(Mutex<Rings>);
 struct Rings {
     keep: usize,
     next: u64,
+    // Everything from this place on is here.
+    whole_from: u64,
     agents: VecDeque<Placed>,
     strangers: VecDeque<Placed>,
     decided: VecDeque<Arc<Decided>>,
@@ -63,6 +67,7 @@ impl Default for Recent {
         Self(Mutex::new(Rings {
             keep: usize::try_from(DEFAULT_MEMORY).unwrap_or(REPLAYABLE),
             next: 0,
+            whole_from: 0,
             agents: VecDeque::new(),
             strangers: VecDeque::new(),
             decided: VecDeque::new(),
@@ -95,6 +100,9 @@ impl Recent {
             None
         };
         ring.push_back(placed.clone());
+        if let Some(gone) = &oldest {
+            rings.whole_from = rings.whole_from.max(gone.place.saturating_add(1));
+        }
         drop(rings);
         drop(oldest);
         placed
@@ -129,8 +137,11 @@ impl Recent {
                 &mut rings.strangers
             };
             let surplus = ring.len().saturating_sub(keep);
-            ring.drain(..surplus);
+            let gone = ring.drain(..surplus).next_back();
             ring.shrink_to(keep);
+            if let Some(gone) = gone {
+                rings.whole_from = rings.whole_from.max(gone.place.saturating_add(1));
+            }
         }
         let surplus = rings.decided.len().saturating_sub(keep.min(REPLAYABLE));
         rings.decided.drain(..surplus);
@@ -176,34 +187,44 @@ impl Recent {
             .cloned()
     }
 
+    /// The place from which on every entry of this process is remembered.
+    #[must_use]
+    pub fn whole_from(&self) -> u64 {
+        self.rings().whole_from
+    }
+
     /// Shows entries to `look`, the latest first, from those before the
-    /// `before`th on, until it says that it has seen enough.
-    pub fn look_back(&self, before: u64, mut look: impl FnMut(&Placed) -> bool) {
-        let rings = self.rings();
-        let older = |placed: &&Placed| placed.place < before;
-        let mut agents = rings
-            .agents
-            .iter()
-            .rev()
-            .skip_while(|p| !older(p))
-            .peekable();
-        let mut strangers = rings
-            .strangers
-            .iter()
-            .rev()
-            .skip_while(|p| !older(p))
-            .peekable();
+    /// `before`th on, until it says that it has seen enough. Decisions are made
+    /// meanwhile.
+    pub fn look_back(&self, mut before: u64, mut look: impl FnMut(&Placed) -> bool) {
         loop {
-            let next = match (agents.peek(), strangers.peek()) {
-                (Some(one), Some(other)) if one.place < other.place => strangers.next(),
-                (Some(_), _) => agents.next(),
-                (None, _) => strangers.next(),
+            let chunk = self.chunk(before);
+            let Some(last) = chunk.last() else {
+                return;
             };
-            match next {
-                Some(placed) if look(placed) => {}
-                _ => return,
+            before = last.place;
+            if !chunk.iter().all(&mut look) {
+                return;
             }
         }
+    }
+
+    /// Some entries before the `before`th, the latest first.
+    fn chunk(&self, before: u64) -> Vec<Placed> {
+        let rings = self.rings();
+        let older = |ring: &VecDeque<Placed>| ring.partition_point(|one| one.place < before);
+        let mut agents = rings.agents.range(..older(&rings.agents)).rev().peekable();
+        let mut strangers = rings
+            .strangers
+            .range(..older(&rings.strangers))
+            .rev()
+            .peekable();
+        let latest = std::iter::from_fn(|| match (agents.peek(), strangers.peek()) {
+            (Some(one), Some(other)) if one.place < other.place => strangers.next(),
+            (Some(_), _) => agents.next(),
+            (None, _) => strangers.next(),
+        });
+        latest.take(CHUNK).cloned().collect()
     }
 }
 

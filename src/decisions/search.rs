@@ -1,11 +1,12 @@
 //! Looking through the decision log: what memory holds first, then what
 //! storage holds, the latest first.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use crate::decisions::entry::{Entry, Kind};
 use crate::decisions::recent::{Placed, SLACK};
-use crate::decisions::store;
+use crate::decisions::segment::Segment;
 use crate::framework::error::Result;
 use crate::model::decision::Outcome;
 use crate::model::ids::{AgentId, DecisionId, EntityId, TargetName};
@@ -21,6 +22,10 @@ pub const MOST: u32 = 1_000;
 const SEGMENTS: usize = 256;
 /// How many stored entries one request looks at, at most.
 const LOOKS: usize = 65_536;
+/// The same for those who do not govern: anybody with an entity may ask, and
+/// most of what is read is about others.
+const OWN_SEGMENTS: usize = 32;
+const OWN_LOOKS: usize = 8_192;
 
 /// Which entries are wanted. What is not given does not matter.
 #[derive(Clone, Debug, Default)]
@@ -128,24 +133,44 @@ pub async fn search(
         0 => PAGE,
         limit => usize::try_from(limit.min(MOST)).unwrap_or(PAGE),
     };
+    // Where nothing is stored, memory is all there is.
+    let mut whole_from = if state.journal.retains() {
+        state.recent.whole_from()
+    } else {
+        0
+    };
+    // What waits to be stored may be older than what is remembered.
+    let waiting = state.journal.waiting_before(whole_from);
+    if let Some(oldest) = waiting.last() {
+        whole_from = oldest.place;
+    }
     let mut hunt = Hunt {
         filter,
         limit,
+        whole_from,
+        ids: waiting.iter().map(|one| one.entry.id.clone()).collect(),
+        waiting,
         page: Page::default(),
         last: None,
+        left: BTreeMap::new(),
     };
-    let start = match after {
-        None => Some(u64::MAX),
-        Some(id) => place_of(state, id),
-    };
-    if let Some(before) = start
-        && hunt.memory(state, before)
-    {
+    let place = after.and_then(|id| {
+        let remembered = state.recent.find(id, id.minted_at());
+        let waits = || hunt.waiting.iter().find(|one| one.entry.id == *id).cloned();
+        Some(remembered.or_else(waits)?.place)
+    });
+    let in_memory = after.is_none() || place.is_some_and(|place| place >= whole_from);
+    if in_memory && hunt.memory(state, place.unwrap_or(u64::MAX)) {
         return Ok(hunt.page);
     }
-    // What memory has shown is not shown again.
-    let after = if start.is_some() { None } else { after };
-    hunt.storage(state, after, start.is_some()).await?;
+    let begin = match after.filter(|_| !in_memory) {
+        None => Begin::Behind,
+        Some(id) => match locate(state, id).await? {
+            Some((segment, index)) => Begin::At(id, segment.number, index),
+            None => Begin::Before(id),
+        },
+    };
+    hunt.storage(state, begin).await?;
     Ok(hunt.page)
 }
 
@@ -154,16 +179,22 @@ pub async fn search(
 /// # Errors
 /// If storage fails.
 pub async fn find(state: &State, id: &DecisionId) -> Result<Option<Arc<Entry>>> {
-    if let Some(placed) = in_memory(state, id) {
+    let remembered = state.recent.find(id, id.minted_at());
+    if let Some(placed) = remembered.or_else(|| state.journal.find_waiting(id)) {
         return Ok(Some(placed.entry));
     }
-    let Some(from) = newest_before(state, id.minted_at()).await? else {
+    let found = locate(state, id).await?;
+    Ok(found.and_then(|(segment, index)| segment.entries.get(index).cloned().map(Arc::new)))
+}
+
+/// Where a stored entry is.
+async fn locate(state: &State, id: &DecisionId) -> Result<Option<(Arc<Segment>, usize)>> {
+    let Some(mut number) = newest_before(state, id.minted_at()).await? else {
         return Ok(None);
     };
-    let mut number = from;
     while let Some(segment) = state.journal.segment(number).await? {
-        if let Some(entry) = store::find_in(&segment, id) {
-            return Ok(Some(Arc::new(entry.clone())));
+        if let Some(index) = segment.entries.iter().position(|entry| entry.id == *id) {
+            return Ok(Some((segment, index)));
         }
         let all_older = |entry: &Entry| entry.at < id.minted_at().minus(SLACK);
         if segment.entries.iter().all(all_older) {
@@ -174,36 +205,25 @@ pub async fn find(state: &State, id: &DecisionId) -> Result<Option<Arc<Entry>>> 
     Ok(None)
 }
 
-fn in_memory(state: &State, id: &DecisionId) -> Option<Placed> {
-    state.recent.find(id, id.minted_at()).or_else(|| {
-        state
-            .journal
-            .waiting_before(u64::MAX)
-            .into_iter()
-            .find(|placed| placed.entry.id == *id)
-    })
-}
-
-fn place_of(state: &State, id: &DecisionId) -> Option<u64> {
-    in_memory(state, id).map(|placed| placed.place)
-}
-
 /// The last segment that can hold something made at `time`.
 async fn newest_before(state: &State, time: Timestamp) -> Result<Option<u64>> {
-    let head = state.journal.head().await?;
     let end = time.plus(SLACK);
+    last_that_begins(state, |entry| entry.at <= end).await
+}
+
+/// The last segment whose first entry is as wanted, which those before one that
+/// is are too. One that cannot be read counts as wanted.
+async fn last_that_begins(state: &State, wanted: impl Fn(&Entry) -> bool) -> Result<Option<u64>> {
+    let head = state.journal.head().await?;
     let (mut low, mut high) = (head.first, head.last);
     if low > high {
         return Ok(None);
     }
-    // The last of those that begin before the end.
     while low < high {
         let middle = high.saturating_sub(high.saturating_sub(low) / 2);
-        let begins = match state.journal.segment(middle).await? {
-            Some(segment) => segment.entries.first().map(|entry| entry.at),
-            None => None,
-        };
-        if begins.is_none_or(|at| at <= end) {
+        let segment = state.journal.segment(middle).await?;
+        let begins = segment.as_ref().and_then(|segment| segment.entries.first());
+        if begins.is_none_or(&wanted) {
             low = middle;
         } else {
             high = middle.saturating_sub(1);
@@ -212,20 +232,40 @@ async fn newest_before(state: &State, time: Timestamp) -> Result<Option<u64>> {
     Ok(Some(low))
 }
 
+/// Where looking through storage begins.
+#[derive(Clone, Copy)]
+enum Begin<'i> {
+    /// Behind all that memory has shown.
+    Behind,
+    /// Behind an entry that is stored, there.
+    At(&'i DecisionId, u64, usize),
+    /// Behind one that is not stored, or not any more.
+    Before(&'i DecisionId),
+}
+
 /// A search under way.
+///
+/// Memory holds the strangers' entries for longer than those of agents, or the
+/// other way round. So it shows what is younger than anything that it has
+/// forgotten, and storage shows the rest, together with what memory holds of
+/// that time and storage does not.
 struct Hunt<'f> {
     filter: &'f Filter,
     limit: usize,
+    // The place from which on memory has everything, together with what waits.
+    whole_from: u64,
+    waiting: Vec<Placed>,
+    // Of those that wait.
+    ids: HashSet<DecisionId>,
     page: Page,
     last: Option<DecisionId>,
+    // What memory holds of the time before, until it is met in storage.
+    left: BTreeMap<DecisionId, Arc<Entry>>,
 }
 
 impl Hunt<'_> {
-    /// Looks at one entry. Whether to go on.
+    /// Looks at one entry. Whether to go on; otherwise the page is full.
     fn look(&mut self, entry: &Arc<Entry>) -> bool {
-        if self.filter.is_past(entry.at) {
-            return false;
-        }
         if self.filter.holds(entry) {
             if self.page.entries.len() >= self.limit {
                 self.page.next.clone_from(&self.last);
@@ -237,84 +277,175 @@ impl Hunt<'_> {
         true
     }
 
-    /// Looks through memory. Whether that was all.
+    /// Looks through memory. Whether the page is full.
     fn memory(&mut self, state: &State, before: u64) -> bool {
-        // What waits to be stored may be older than what is remembered.
-        let waiting = state.journal.waiting_before(before);
-        let mut waiting = waiting.into_iter().peekable();
-        let mut ended = false;
+        let mut waiting = std::mem::take(&mut self.waiting).into_iter();
+        let mut waiting = waiting.by_ref().filter(|one| one.place < before).peekable();
+        let mut full = false;
         state.recent.look_back(before, |placed| {
             while let Some(other) = waiting.next_if(|other| other.place >= placed.place) {
                 if other.place > placed.place && !self.look(&other.entry) {
-                    ended = true;
+                    full = true;
                     return false;
                 }
             }
-            ended = !self.look(&placed.entry);
-            !ended
+            if placed.place < self.whole_from || self.filter.is_past(placed.entry.at) {
+                return false;
+            }
+            full = !self.look(&placed.entry);
+            !full
         });
         for placed in waiting {
-            ended = ended || !self.look(&placed.entry);
+            full = full || !self.look(&placed.entry);
         }
-        ended
+        full
     }
 
-    /// Looks through storage, behind `after`, and past what was `shown` from
-    /// memory.
-    async fn storage(
-        &mut self,
-        state: &State,
-        after: Option<&DecisionId>,
-        shown: bool,
-    ) -> Result<()> {
-        let end = self.filter_end();
-        let newest = match after.or(end.as_ref()) {
-            Some(id) => newest_before(state, id.minted_at()).await?,
-            None => Some(state.journal.head().await?.last),
+    /// Whether memory has shown it.
+    fn was_shown(&self, state: &State, entry: &Entry) -> bool {
+        let placed = state.recent.find(&entry.id, entry.id.minted_at());
+        self.ids.contains(&entry.id) || placed.is_some_and(|placed| placed.place >= self.whole_from)
+    }
+
+    /// Notes what memory holds of the time that storage is asked for.
+    fn gather(&mut self, state: &State, begin: Begin<'_>) {
+        let wanted = |id: &DecisionId| match begin {
+            Begin::Behind => true,
+            Begin::At(after, ..) => id != after && id.minted_at() <= after.minted_at().plus(SLACK),
+            Begin::Before(after) => id < after,
         };
-        let Some(mut number) = newest else {
-            return Ok(());
+        let filter = self.filter;
+        state.recent.look_back(self.whole_from, |placed| {
+            if wanted(&placed.entry.id) && filter.holds(&placed.entry) {
+                let entry = Arc::clone(&placed.entry);
+                self.left.insert(entry.id.clone(), entry);
+            }
+            true
+        });
+    }
+
+    /// Forgets of what memory holds that which storage has shown before.
+    async fn forget_shown(&mut self, state: &State, begin: Begin<'_>, from: u64) -> Result<()> {
+        let (after, index) = match begin {
+            Begin::Behind => return Ok(()),
+            Begin::At(after, _, index) => (after, Some(index)),
+            Begin::Before(after) => (after, None),
+        };
+        let last = after.minted_at().plus(SLACK);
+        let begins = |entry: &Entry| entry.at > last.plus(SLACK);
+        let mut number = from;
+        let mut read = 0_usize;
+        while !self.left.is_empty() && read < SEGMENTS {
+            let Some(segment) = state.journal.segment(number).await? else {
+                break;
+            };
+            if segment.entries.first().is_some_and(begins) {
+                break;
+            }
+            let first = if number == from { index } else { Some(0) };
+            for (place, entry) in segment.entries.iter().enumerate() {
+                let shown = match first {
+                    Some(first) => place >= first,
+                    None => entry.at >= after.minted_at().minus(SLACK),
+                };
+                if shown {
+                    self.left.remove(&entry.id);
+                }
+            }
+            number = number.saturating_add(1);
+            read = read.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    /// Shows what only memory holds from then on: storage would have shown it.
+    fn show_left(&mut self, from: Timestamp) -> bool {
+        while let Some(last) = self.left.last_entry() {
+            if last.key().minted_at() <= from.plus(SLACK) {
+                return true;
+            }
+            let entry = last.remove();
+            if !self.look(&entry) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Looks through storage.
+    async fn storage(&mut self, state: &State, begin: Begin<'_>) -> Result<()> {
+        self.gather(state, begin);
+        if self.stored(state, begin).await? {
+            while let Some((_, entry)) = self.left.pop_last() {
+                if !self.look(&entry) {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether storage was looked through to its end.
+    async fn stored(&mut self, state: &State, begin: Begin<'_>) -> Result<bool> {
+        let newest = match begin {
+            Begin::Behind => last_that_begins(state, |entry| !self.was_shown(state, entry)).await?,
+            Begin::At(_, number, _) => Some(number),
+            Begin::Before(id) => {
+                let end = id.minted_at().minus(SLACK);
+                last_that_begins(state, |entry| entry.at < end).await?
+            }
+        };
+        if let Some(number) = newest {
+            self.forget_shown(state, begin, number).await?;
+        }
+        let until = match self.filter.until {
+            Some(until) => newest_before(state, until).await?,
+            None => newest,
+        };
+        let Some(mut number) = newest.min(until) else {
+            return Ok(true);
         };
         let first = state.journal.head().await?.first;
-        // Behind `after`, once it is found; it may have expired meanwhile.
-        let mut skipping = after;
+        let (segments, looks) = match self.filter.concerning {
+            Some(_) => (OWN_SEGMENTS, OWN_LOOKS),
+            None => (SEGMENTS, LOOKS),
+        };
+        let mut behind = matches!(begin, Begin::At(..));
         let (mut read, mut looked) = (0_usize, 0_usize);
         while number >= first && number > 0 {
-            if read >= SEGMENTS || looked >= LOOKS {
+            if read >= segments || looked >= looks {
                 self.page.next.clone_from(&self.last);
-                return Ok(());
+                return Ok(false);
             }
             read = read.saturating_add(1);
             if let Some(segment) = state.journal.segment(number).await? {
                 looked = looked.saturating_add(segment.entries.len());
-                for entry in segment.entries.iter().rev() {
-                    if let Some(id) = skipping {
-                        if entry.id == *id {
-                            skipping = None;
+                let end = match begin {
+                    Begin::At(_, of, index) if of == number => index,
+                    Begin::At(..) | Begin::Before(_) | Begin::Behind => segment.entries.len(),
+                };
+                for entry in segment.entries.iter().take(end).rev() {
+                    if !behind {
+                        behind = match begin {
+                            Begin::Behind => !self.was_shown(state, entry),
+                            Begin::Before(id) => entry.at < id.minted_at().minus(SLACK),
+                            Begin::At(..) => true,
+                        };
+                        if !behind {
                             continue;
                         }
-                        if entry.at >= id.minted_at().minus(SLACK) {
-                            continue;
-                        }
-                        skipping = None;
                     }
-                    if shown && state.recent.find(&entry.id, entry.id.minted_at()).is_some() {
-                        continue;
+                    if self.filter.is_past(entry.at) {
+                        return Ok(true);
                     }
-                    if !self.look(&Arc::new(entry.clone())) {
-                        return Ok(());
+                    self.left.remove(&entry.id);
+                    if !self.show_left(entry.at) || !self.look(&Arc::new(entry.clone())) {
+                        return Ok(false);
                     }
                 }
             }
             number = number.saturating_sub(1);
         }
-        Ok(())
-    }
-
-    /// An id as of the end of the time that is wanted.
-    fn filter_end(&self) -> Option<DecisionId> {
-        self.filter
-            .until
-            .map(|until| DecisionId::mint(until, [0xff; 10]))
+        Ok(true)
     }
 }

@@ -5,7 +5,6 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::decisions::entry::Entry;
 use crate::decisions::recent::Placed;
 use crate::decisions::segment::{self, Head, HeadRecord, Segment, SegmentRecord};
 use crate::framework::error::{Error, Result};
@@ -20,12 +19,18 @@ const ENTRIES: usize = 512;
 const BYTES: usize = 512 * 1024;
 /// The most entries that wait to be written.
 pub const MOST_PENDING: usize = 16_384;
+/// The most entries about no agent among them: whoever can reach a login can
+/// make these, so they never take the room of those about agents.
+pub const MOST_STRANGERS: usize = 256;
 /// So many waiting entries are not left to the next periodic call.
 const PRESSING: usize = 2_048;
 /// The most segments that one call writes.
 const WRITES: usize = 64;
-/// The most segments that one call removes.
+/// The most segments that one write removes.
 const REMOVALS: u32 = 64;
+/// The most such writes of one call: it removes several times what one call
+/// writes.
+const REMOVING: usize = 8;
 /// How many segments that were read are remembered.
 const REMEMBERED: usize = 8;
 
@@ -39,6 +44,8 @@ pub struct Journal {
     // For how long entries are kept, in seconds; 0: they are not stored.
     retention: AtomicU64,
     waiting: Mutex<Waiting>,
+    // Whether somebody is about to write what waits.
+    flushing: AtomicBool,
     // Held while writing, so that there is one writer. What is in it is what
     // storage holds, as far as this process knows.
     head: tokio::sync::Mutex<Option<Head>>,
@@ -49,6 +56,8 @@ pub struct Journal {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: VecDeque<Placed>,
+    // How many of them are about no agent.
+    strangers: usize,
     // Lost since the last segment was made.
     lost: u64,
 }
@@ -60,8 +69,18 @@ pub struct Counts {
     pub stored: AtomicU64,
     /// Entries that found no room while they waited.
     pub lost: AtomicU64,
+    /// Entries about no agent beyond those that may wait.
+    pub strangers_left_out: AtomicU64,
     /// Writes that failed.
     pub failed: AtomicU64,
+}
+
+impl Waiting {
+    /// Counts anew, after some have gone.
+    fn count(&mut self) {
+        let agents = self.entries.iter().filter(|one| one.entry.is_of_agent());
+        self.strangers = self.entries.len().saturating_sub(agents.count());
+    }
 }
 
 impl Journal {
@@ -73,6 +92,7 @@ impl Journal {
             standby: Arc::clone(standby),
             retention: AtomicU64::new(0),
             waiting: Mutex::default(),
+            flushing: AtomicBool::new(false),
             head: tokio::sync::Mutex::default(),
             read: Mutex::default(),
             counts: Counts::default(),
@@ -87,6 +107,12 @@ impl Journal {
         }
     }
 
+    /// Whether entries are stored.
+    #[must_use]
+    pub fn retains(&self) -> bool {
+        self.retention.load(Ordering::Relaxed) > 0
+    }
+
     /// What became of entries.
     pub const fn counts(&self) -> &Counts {
         &self.counts
@@ -99,21 +125,48 @@ impl Journal {
     }
 
     /// Has an entry written with the next batch, if entries are stored. Says
-    /// whether so many wait that the next batch should be soon.
+    /// whether so many wait that the caller should have them written soon, and
+    /// say so by [`Self::flushed`].
     pub fn offer(&self, placed: &Placed) -> bool {
-        if self.retention.load(Ordering::Relaxed) == 0 || self.standby.load(Ordering::Relaxed) {
+        if !self.retains() || self.standby.load(Ordering::Relaxed) {
             return false;
         }
         let mut waiting = self.waiting();
-        if waiting.entries.len() >= MOST_PENDING {
-            waiting.lost = waiting.lost.saturating_add(1);
-            drop(waiting);
-            self.counts.lost.fetch_add(1, Ordering::Relaxed);
-            return true;
+        if placed.entry.is_of_agent() {
+            let agents = waiting.entries.len().saturating_sub(waiting.strangers);
+            if agents >= MOST_PENDING {
+                waiting.lost = waiting.lost.saturating_add(1);
+                drop(waiting);
+                self.counts.lost.fetch_add(1, Ordering::Relaxed);
+                return !self.flushing.swap(true, Ordering::Relaxed);
+            }
+        } else {
+            if waiting.strangers >= MOST_STRANGERS {
+                drop(waiting);
+                let left_out = &self.counts.strangers_left_out;
+                left_out.fetch_add(1, Ordering::Relaxed);
+                return false;
+            }
+            waiting.strangers = waiting.strangers.saturating_add(1);
         }
         waiting.entries.push_back(placed.clone());
         // Once for every time that many have gathered, not for each beyond.
-        waiting.entries.len().is_multiple_of(PRESSING)
+        let pressing = waiting.entries.len().is_multiple_of(PRESSING);
+        drop(waiting);
+        pressing && !self.flushing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Whoever was told to write what waits has done so, or failed.
+    pub fn flushed(&self) {
+        self.flushing.store(false, Ordering::Relaxed);
+    }
+
+    /// The entry among those that wait that has an id.
+    #[must_use]
+    pub fn find_waiting(&self, id: &DecisionId) -> Option<Placed> {
+        let waiting = self.waiting();
+        let mut found = waiting.entries.iter().rev();
+        found.find(|placed| placed.entry.id == *id).cloned()
     }
 
     /// The entries that wait, the latest first, from those before the
@@ -144,12 +197,16 @@ impl Journal {
             if self.waiting().entries.is_empty() {
                 break;
             }
-            let head = match known.take() {
-                Some(head) => head,
-                None => self.resume().await?,
-            };
             // Until it is known how this ends, nothing is known.
-            match self.append(head).await {
+            let head = match known.take() {
+                Some(head) => Ok(head),
+                None => self.resume().await,
+            };
+            let written = match head {
+                Ok(head) => self.append(head).await,
+                Err(error) => Err(error),
+            };
+            match written {
                 Ok(head) => *known = Some(head),
                 Err(error) => {
                     self.counts.failed.fetch_add(1, Ordering::Relaxed);
@@ -181,6 +238,7 @@ impl Journal {
         let mut waiting = self.waiting();
         let done = entries.min(waiting.entries.len());
         waiting.entries.drain(..done);
+        waiting.count();
         waiting.lost = waiting.lost.saturating_sub(lost);
         drop(waiting);
         let stored = u64::try_from(entries).unwrap_or(u64::MAX);
@@ -259,19 +317,28 @@ impl Journal {
         waiting
             .entries
             .retain(|placed| !held.contains(&placed.entry.id));
+        waiting.count();
         if waiting.entries.len() < before {
             waiting.lost = waiting.lost.saturating_sub(segment.lost);
         }
     }
 
-    /// Removes what is older than the retention, a bounded number of segments.
+    /// Removes what is older than the retention: of what has gathered, more than
+    /// one call writes.
     ///
     /// # Errors
     /// If storage fails.
     pub async fn expire(&self, now: Timestamp) -> Result<()> {
-        if self.standby.load(Ordering::Relaxed) {
-            return Ok(());
+        for _ in 0..REMOVING {
+            if self.standby.load(Ordering::Relaxed) || !self.remove_oldest(now).await? {
+                break;
+            }
         }
+        Ok(())
+    }
+
+    /// Whether there may be more to remove.
+    async fn remove_oldest(&self, now: Timestamp) -> Result<bool> {
         let retention = Ttl::from_secs(self.retention.load(Ordering::Relaxed));
         let end = now.minus(retention);
         let mut known = self.head.lock().await;
@@ -280,7 +347,7 @@ impl Journal {
             .list(SegmentRecord::PREFIX, "", REMOVALS)
             .await?;
         if oldest.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         let before = match known.take() {
             Some(head) => head,
@@ -314,6 +381,7 @@ impl Journal {
             head.anchor = segment::hash(&stored);
         }
         removals.truncate(sure);
+        let more = sure > 0 && sure == oldest.len();
         if !removals.is_empty() {
             let mut writes = Vec::new();
             if head != before {
@@ -323,7 +391,7 @@ impl Journal {
             self.storage.commit(writes).await?;
         }
         *known = Some(head);
-        Ok(())
+        Ok(more)
     }
 
     /// The head, as it is stored.
@@ -430,10 +498,4 @@ fn put<R: Record>(name: &str, value: Vec<u8>) -> Write {
         value,
         seal_wrap: R::SEAL_WRAP,
     }
-}
-
-/// The entry among those of a segment that has an id.
-#[must_use]
-pub fn find_in<'s>(segment: &'s Segment, id: &DecisionId) -> Option<&'s Entry> {
-    segment.entries.iter().find(|entry| entry.id == *id)
 }

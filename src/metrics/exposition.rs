@@ -188,6 +188,12 @@ fn log(state: &State, page: &mut Page) {
         read(&counts.lost),
     );
     page.single(
+        "agentic_decision_log_strangers_left_out_total",
+        "counter",
+        "Entries about no registered agent that were not stored: more than may wait.",
+        read(&counts.strangers_left_out),
+    );
+    page.single(
         "agentic_decision_log_failures_total",
         "counter",
         "Writes of the decision log that failed and are tried again.",

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
 use vault_plugin_agentic::config::store::Config;
 use vault_plugin_agentic::decisions::entry::{Entry, Kind};
 use vault_plugin_agentic::decisions::search::{Filter, search};
-use vault_plugin_agentic::decisions::store::MOST_PENDING;
+use vault_plugin_agentic::decisions::store::{MOST_PENDING, MOST_STRANGERS};
 use vault_plugin_agentic::decisions::{log, verify};
 use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
 use vault_plugin_agentic::framework::request::Operation;
@@ -79,6 +80,16 @@ impl Log {
         let id = entry.id.clone();
         log::record(&cx, entry);
         id
+    }
+
+    /// What somebody does that is no agent.
+    fn stranger(&self, number: i64) {
+        let cx = self.cx(START.saturating_add(number));
+        let entry = Entry {
+            resource: format!("customers/{number}"),
+            ..log::entry(&cx, Kind::Login, Outcome::Deny)
+        };
+        log::record(&cx, entry);
     }
 
     async fn flush(&self) {
@@ -446,14 +457,14 @@ async fn a_crash_between_segment_and_head_is_no_tampering() {
 #[tokio::test]
 async fn what_is_too_old_goes_and_the_rest_still_verifies() {
     let log = Log::new(100, 1);
-    for part in 0..200 {
+    for part in 0..600 {
         log.decide(part * 10 + 1);
         log.flush().await;
     }
-    let now = Timestamp::from_unix(START + 2_000);
-    // A bounded part at each call.
+    let now = Timestamp::from_unix(START + 6_000);
+    // A bounded part at each call, of more than one call writes.
     log.state.journal.expire(now).await.unwrap();
-    assert_eq!(log.segments().len(), 200 - 64);
+    assert_eq!(log.segments().len(), 600 - 512);
     assert_eq!(log.findings().await, Vec::<String>::new());
     for _ in 0..4 {
         log.state.journal.expire(now).await.unwrap();
@@ -465,9 +476,9 @@ async fn what_is_too_old_goes_and_the_rest_still_verifies() {
     log.state.journal.expire(now).await.unwrap();
     assert_eq!(log.segments().len(), 0);
     let again = Log::over(Arc::clone(&log.storage), DAY, 10);
-    again.decide(3_000);
+    again.decide(7_000);
     again.flush().await;
-    assert_eq!(again.segments(), ["decision-log/000000000201"]);
+    assert_eq!(again.segments(), ["decision-log/000000000601"]);
     assert_eq!(again.findings().await, Vec::<String>::new());
 }
 
@@ -587,4 +598,132 @@ async fn a_fault_of_other_upkeep_does_not_keep_decisions_from_being_stored() {
     assert!(failed.is_err(), "{failed:?}");
     let stored = world.read("decisions/verify").await.unwrap();
     assert_eq!(stored["entries"], 1);
+}
+
+#[tokio::test]
+async fn small_segments_behind_a_large_memory_are_found() {
+    for step in [0, 1] {
+        let log = Log::new(DAY, 300);
+        for number in 1..=1_000 {
+            let cx = log.cx(START + number * step);
+            let entry = Entry {
+                agent_id: Some(AgentId::mint(Timestamp::EPOCH, [0; 10])),
+                resource: format!("customers/{number}"),
+                ..log::entry(&cx, Kind::Issue, Outcome::Allow)
+            };
+            log::record(&cx, entry);
+            log.flush().await;
+        }
+        assert_eq!(log.segments().len(), 1_000);
+        let found = log.pages(&Filter::default(), 1_000).await;
+        assert!(found == countdown(1_000), "{}", found.len());
+        let found = log.pages(&Filter::default(), 70).await;
+        assert!(found == countdown(1_000), "{}", found.len());
+    }
+}
+
+#[tokio::test]
+async fn old_entries_of_strangers_hide_nothing_and_come_once() {
+    for memory in [10, 1_000] {
+        let log = Log::new(DAY, memory);
+        for number in 1..=3_000 {
+            if number % 100 == 0 {
+                log.stranger(number);
+            } else {
+                log.decide(number);
+            }
+            if number % 700 == 0 {
+                log.flush().await;
+            }
+        }
+        for limit in [7, 1_000] {
+            let found = log.pages(&Filter::default(), limit).await;
+            assert!(
+                found == countdown(3_000),
+                "{memory} {limit} {}",
+                found.len()
+            );
+        }
+        // The strangers that memory holds are older than what is wanted.
+        let since = Filter {
+            since: Some(Timestamp::from_unix(START + 1_000)),
+            ..Filter::default()
+        };
+        let found = log.pages(&since, 1_000).await;
+        assert_eq!((found.len(), found.last()), (2_001, Some(&1_000)));
+    }
+}
+
+#[tokio::test]
+async fn what_could_not_be_stored_is_shown_from_memory() {
+    let log = Log::new(0, 10);
+    for number in 1..=20 {
+        log.decide(number);
+        log.stranger(100 + number);
+    }
+    log::tune(
+        &log.state,
+        &Config {
+            decision_retention: Ttl::from_secs(DAY),
+            decision_memory: 10,
+            ..Config::default()
+        },
+    );
+    log.decide(200);
+    log.flush().await;
+    for limit in [3, 100] {
+        let mut found = log.pages(&Filter::default(), limit).await;
+        found.sort_unstable();
+        let expected: Vec<i64> = (12..=20).chain(111..=120).chain([200]).collect();
+        assert_eq!(found, expected, "{limit}");
+    }
+}
+
+#[tokio::test]
+async fn strangers_take_no_room_from_agents_in_the_log() {
+    let log = Log::new(DAY, 10);
+    log.storage.fail_writes(true);
+    for number in 1..=20_000 {
+        log.stranger(number);
+    }
+    assert_eq!(log.state.journal.pending(), MOST_STRANGERS);
+    for number in 1..=i64::try_from(MOST_PENDING).unwrap() {
+        log.decide(number);
+    }
+    let counts = log.state.journal.counts();
+    assert_eq!(counts.lost.load(Ordering::Relaxed), 0);
+    assert_eq!(
+        counts.strangers_left_out.load(Ordering::Relaxed),
+        20_000 - u64::try_from(MOST_STRANGERS).unwrap()
+    );
+    log.storage.fail_writes(false);
+    log.flush().await;
+    let found = verify::verify(&log.state.journal, 0, None).await.unwrap();
+    assert_eq!((found.entries, found.lost), (16_384 + 256, 0));
+    // There is room again.
+    log.stranger(30_000);
+    assert_eq!(log.state.journal.pending(), 1);
+}
+
+#[tokio::test]
+async fn a_full_log_is_written_by_one_at_a_time() {
+    let log = Log::new(DAY, 10);
+    // Nothing else runs meanwhile: this thread is the only one.
+    for number in 1..=20_000 {
+        log.decide(number);
+    }
+    let running = tokio::runtime::Handle::current().metrics();
+    assert_eq!(running.num_alive_tasks(), 1);
+}
+
+#[tokio::test]
+async fn every_write_that_fails_is_counted() {
+    let log = Log::new(DAY, 10);
+    log.decide(1);
+    log.storage.fail_reads(true);
+    for expected in 1..=3 {
+        log.state.journal.flush().await.unwrap_err();
+        let failed = &log.state.journal.counts().failed;
+        assert_eq!(failed.load(Ordering::Relaxed), expected);
+    }
 }
