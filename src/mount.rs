@@ -257,7 +257,7 @@ impl<C: Clock + 'static> Factory for Mounts<C> {
     ) -> Arc<dyn Backend> {
         let state = State::new(&storage, system);
         if let Some(directory) = &self.export_directory {
-            state.export.allow_files_in(directory.clone());
+            state.export.allow_files_in(directory.clone(), &config.uuid);
         }
         Arc::new(Mount {
             mount_type: config.mount_type,

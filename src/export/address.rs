@@ -11,6 +11,8 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
+use crate::framework::addresses::{Reach, reach};
+
 /// Checks an endpoint as it is written.
 ///
 /// # Errors
@@ -39,7 +41,7 @@ pub fn check(endpoint: &str, allow_plaintext: bool) -> Result<(), String> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let address: Option<IpAddr> = host.parse().ok();
     if address.is_some_and(|address| !may_be(address)) {
-        return Err("may not be a link-local, multicast or unspecified address".to_owned());
+        return Err("may not be a link-local, multicast or unspecified address, nor one of a cloud's metadata".to_owned());
     }
     let near = match address {
         Some(address) => address.to_canonical().is_loopback(),
@@ -55,12 +57,7 @@ pub fn check(endpoint: &str, allow_plaintext: bool) -> Result<(), String> {
 
 /// Whether a collector may be at an address.
 fn may_be(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            !(v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast())
-        }
-        IpAddr::V6(v6) => !(v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast()),
-    }
+    reach(address) != Reach::Never
 }
 
 /// Looks names up, and holds what they stand for to the same rule.
@@ -130,6 +127,9 @@ mod tests {
             "https://0.0.0.0",
             "https://[::]",
             "https://224.0.0.1",
+            "https://100.100.100.200",
+            "https://168.63.129.16",
+            "https://[fd00:ec2::254]",
         ] {
             assert!(check(bad, true).is_err(), "{bad}");
         }

@@ -103,7 +103,8 @@ pub struct WriteExport {
     /// `https://collector.example.com:4318`. Empty: none.
     otlp_endpoint: Option<String>,
     /// Headers for the collector, as `name=value`; they replace those before.
-    /// Their values cannot be read back.
+    /// Their values cannot be read back, and are to be given again where the
+    /// endpoint, its CA or `otlp_allow_plaintext` changes.
     otlp_headers: Option<BTreeMap<String, String>>,
     /// Certificates (PEM) that the collector's must lead to. Empty: those that
     /// the server's system trusts.
@@ -151,6 +152,7 @@ impl Endpoint<State> for WriteExport {
 
 impl WriteExport {
     fn apply(self, settings: &mut Settings, files: bool) -> Result<()> {
+        let before = settings.clone();
         settings.otlp_endpoint = self
             .otlp_endpoint
             .unwrap_or_else(|| std::mem::take(&mut settings.otlp_endpoint));
@@ -161,6 +163,7 @@ impl WriteExport {
             address::check(&settings.otlp_endpoint, settings.otlp_allow_plaintext)
                 .map_err(|problem| Error::field("otlp_endpoint", problem))?;
         }
+        let headers_given = self.otlp_headers.is_some();
         if let Some(headers) = self.otlp_headers {
             settings.otlp_headers = checked_headers(headers)?;
         }
@@ -173,6 +176,17 @@ impl WriteExport {
                     .map_err(|problem| Error::field("otlp_ca", problem))?;
             }
             settings.otlp_ca = bundle;
+        }
+        // Their values cannot be read: neither may they be sent somewhere else
+        // by somebody who does not know them.
+        let moved = settings.otlp_endpoint != before.otlp_endpoint
+            || settings.otlp_ca != before.otlp_ca
+            || settings.otlp_allow_plaintext && !before.otlp_allow_plaintext;
+        if moved && !headers_given && !settings.otlp_headers.is_empty() {
+            return Err(Error::field(
+                "otlp_headers",
+                "must be given again where `otlp_endpoint`, `otlp_ca` or `otlp_allow_plaintext` changes; an empty object sends none",
+            ));
         }
         if let Some(signals) = self.otlp_signals {
             if signals.is_empty() {

@@ -15,17 +15,6 @@ use crate::export::ocsf;
 
 /// The longest name of a file.
 const LONGEST: usize = 64;
-/// `O_NOFOLLOW`, on Linux on all architectures that servers run on here.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "x86")))]
-const NO_FOLLOW: i32 = 0o400_000;
-#[cfg(all(
-    target_os = "linux",
-    not(any(target_arch = "x86_64", target_arch = "x86"))
-))]
-const NO_FOLLOW: i32 = 0o100_000;
-#[cfg(not(target_os = "linux"))]
-const NO_FOLLOW: i32 = 0x100;
-
 /// Checks the name of a file.
 ///
 /// # Errors
@@ -50,11 +39,15 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// A file in a directory. Opens nothing.
+    /// A file in a directory, of a mount: mounts of one catalog entry share the
+    /// directory, and its id in the name keeps their files apart. Opens nothing.
     #[must_use]
-    pub fn new(directory: &Path, name: &str, most: u64) -> Self {
+    pub fn new(directory: &Path, name: &str, mount: &str, most: u64) -> Self {
+        let stem = name.strip_suffix(".jsonl").unwrap_or(name);
+        let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+        let mount: String = mount.chars().filter(plain).take(LONGEST).collect();
         Self {
-            path: directory.join(name),
+            path: directory.join(format!("{stem}.{mount}.jsonl")),
             most,
         }
     }
@@ -90,7 +83,7 @@ impl EventFile {
             .append(true)
             .create(true)
             .mode(0o600)
-            .custom_flags(NO_FOLLOW)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
             .open(&self.path)
     }
 }
@@ -135,7 +128,7 @@ mod tests {
     #[test]
     fn a_file_is_bounded() {
         let directory = tempfile::tempdir().unwrap();
-        let file = EventFile::new(directory.path(), "d.jsonl", 1_000);
+        let file = EventFile::new(directory.path(), "d.jsonl", "m", 1_000);
         for _ in 0..50 {
             file.append(&entries(1)).unwrap();
         }
@@ -144,7 +137,7 @@ mod tests {
             .map(|entry| entry.unwrap().metadata().unwrap().len())
             .sum();
         assert!(sizes < 6_000, "{sizes}");
-        let text = fs::read_to_string(directory.path().join("d.jsonl")).unwrap();
+        let text = fs::read_to_string(directory.path().join("d.m.jsonl")).unwrap();
         for line in text.lines() {
             let event: serde_json::Value = serde_json::from_str(line).unwrap();
             assert_eq!(event["class_uid"], 6003);
@@ -156,10 +149,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let elsewhere = directory.path().join("elsewhere");
         fs::write(&elsewhere, "mine").unwrap();
-        std::os::unix::fs::symlink(&elsewhere, directory.path().join("l.jsonl")).unwrap();
-        fs::create_dir(directory.path().join("d.jsonl")).unwrap();
+        std::os::unix::fs::symlink(&elsewhere, directory.path().join("l.m.jsonl")).unwrap();
+        fs::create_dir(directory.path().join("d.m.jsonl")).unwrap();
         for name in ["l.jsonl", "d.jsonl"] {
-            let file = EventFile::new(directory.path(), name, 1_000);
+            let file = EventFile::new(directory.path(), name, "m", 1_000);
             assert!(file.append(&entries(1)).is_err(), "{name}");
         }
         assert_eq!(fs::read_to_string(elsewhere).unwrap(), "mine");

@@ -55,7 +55,8 @@ pub struct Stats {
 pub struct Export {
     /// The settings.
     pub settings: SettingsStore,
-    directory: OnceLock<PathBuf>,
+    // With the id of the mount.
+    directory: OnceLock<(PathBuf, String)>,
     running: ArcSwapOption<Running>,
     // Held while a worker is replaced.
     changing: tokio::sync::Mutex<()>,
@@ -81,15 +82,17 @@ impl Export {
         }
     }
 
-    /// Allows files, in this directory.
-    pub fn allow_files_in(&self, directory: PathBuf) {
-        let _ = self.directory.set(directory);
+    /// Allows files, in this directory, to the mount of this id.
+    pub fn allow_files_in(&self, directory: PathBuf, mount: &str) {
+        let _ = self.directory.set((directory, mount.to_owned()));
     }
 
     /// Where files are allowed.
     #[must_use]
     pub fn directory(&self) -> Option<&Path> {
-        self.directory.get().map(PathBuf::as_path)
+        self.directory
+            .get()
+            .map(|(directory, _)| directory.as_path())
     }
 
     /// Has an event sent, if anything is. Never waits.
@@ -133,9 +136,9 @@ impl Export {
         }) {
             return Ok(());
         }
-        let directory = self.directory().map(Path::to_path_buf);
+        let directory = self.directory.get().cloned();
         let worker = Worker::start(&settings, directory, Arc::clone(&self.stats));
-        // The one before ends when what it was given is sent.
+        // The one before sends nothing more to where it may not any more.
         self.running
             .store(Some(Arc::new(Running { settings, worker })));
         Ok(())

@@ -31,15 +31,9 @@ use crate::decisions::entry::Entry;
 use crate::export::address::Careful;
 use crate::export::ocsf;
 use crate::export::store::{Settings, Signal};
+use crate::framework::trust::SYSTEM_CERTIFICATES;
 use crate::model::decision::Outcome;
 
-/// Where systems keep the certificates that they trust.
-const SYSTEM_CERTIFICATES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
 /// The most bytes of an answer that are read.
 const ANSWER: u64 = 64 * 1024;
 
@@ -266,6 +260,7 @@ fn attributes(entry: &Entry) -> Vec<KeyValue> {
         ("agent.authz.kind", entry.kind.as_str().to_owned()),
         ("agent.authz.outcome", entry.outcome.as_str().to_owned()),
         ("agent.authz.reason", entry.reason().to_owned()),
+        ("agent.authz.problem", entry.problem.clone()),
         (
             "agent.authz.layer",
             entry

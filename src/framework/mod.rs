@@ -3,6 +3,7 @@
 //! An [`endpoint::Endpoint`] is declared once; routing, coercion, errors that
 //! name the field, help, the OpenAPI document and warnings come from it.
 
+pub mod addresses;
 pub mod backend;
 pub mod coerce;
 pub mod due;

@@ -23,8 +23,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use crate::framework::addresses::{Reach, reach};
 use crate::framework::trust::SYSTEM_CERTIFICATES;
-use crate::issuers::addresses::{Reach, reach};
 use crate::model::issuer::Issuer;
 
 /// The most bytes of a document: a hundred RSA keys with their certificates.

@@ -1,7 +1,6 @@
 //! Whose tokens this mount believes: their definitions, their keys, and who
 //! their humans are here.
 
-pub mod addresses;
 pub mod api;
 pub mod check;
 pub mod fetch;

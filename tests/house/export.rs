@@ -297,7 +297,7 @@ async fn a_file_gets_events_and_the_end_of_a_mount_waits_for_them() {
     world.issue(ask("read")).await.unwrap();
     world.issue(ask("delete")).await.unwrap_err();
     world.backend.cleanup().await;
-    let text = fs::read_to_string(directory.path().join("decisions.jsonl")).unwrap();
+    let text = fs::read_to_string(directory.path().join("decisions.test.jsonl")).unwrap();
     let events: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -311,7 +311,7 @@ async fn a_file_gets_events_and_the_end_of_a_mount_waits_for_them() {
     again.backend.initialize().await.unwrap();
     again.issue(ask("read")).await.unwrap();
     again.backend.cleanup().await;
-    let text = fs::read_to_string(directory.path().join("decisions.jsonl")).unwrap();
+    let text = fs::read_to_string(directory.path().join("decisions.test.jsonl")).unwrap();
     assert_eq!(text.lines().count(), 3);
 }
 
@@ -354,6 +354,19 @@ async fn settings_are_checked_and_secrets_stay() {
     let read = world.read("config/export").await.unwrap();
     assert_eq!(read["otlp_header_names"], json!(["authorization"]));
     assert!(!read.to_string().contains("hush"));
+    // Whoever does not know the headers cannot have them sent elsewhere.
+    for moved in [
+        json!({ "otlp_endpoint": "http://127.0.0.1:10" }),
+        json!({ "otlp_endpoint": "" }),
+        json!({ "otlp_allow_plaintext": true }),
+    ] {
+        let refused = world.refused("config/export", moved).await;
+        assert!(refused.contains("must be given again"), "{refused}");
+    }
+    world.ok("config/export", json!({ "queue": 32 })).await;
+    let headers = json!({ "otlp_endpoint": "http://127.0.0.1:10", "otlp_headers": {} });
+    let moved = world.ok("config/export", headers).await;
+    assert_eq!(moved["otlp_header_names"], json!([]));
     assert!(
         world
             .backend
@@ -369,4 +382,38 @@ async fn settings_are_checked_and_secrets_stay() {
         world.read("config/export").await.unwrap()["otlp_endpoint"],
         ""
     );
+}
+
+#[tokio::test]
+async fn nothing_more_is_sent_to_where_it_may_not_any_more() {
+    let collector = receiver();
+    let world = exporting(json!({ "otlp_endpoint": collector.url, "otlp_signals": "logs", "queue": 16, "timeout": "60s" })).await;
+    world.issue(ask("read")).await.unwrap();
+    collector.next();
+    for _ in 0..10 {
+        world.issue(ask("read")).await.unwrap();
+    }
+    world
+        .call(Operation::Delete, "config/export", Value::Null, None)
+        .await
+        .unwrap();
+    collector.answer(200);
+    // What was under way is done; the rest is dropped.
+    until(&world, "agentic_export_dropped_total", 10.0).await;
+    until(&world, "agentic_export_sent_total{sink=\"otlp\"}", 1.0).await;
+}
+
+#[tokio::test]
+async fn a_sink_that_is_not_there_fails_and_is_counted() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage = World::with_agent().await.storage;
+    let world = World::exporting(Arc::clone(&storage), directory.path().to_owned());
+    world.backend.initialize().await.unwrap();
+    let file = json!({ "file": "decisions.jsonl" });
+    world.ok("config/export", file).await;
+    // The server is configured without a directory meanwhile.
+    let again = World::over(storage);
+    again.backend.initialize().await.unwrap();
+    again.issue(ask("read")).await.unwrap();
+    until(&again, "agentic_export_failed_total{sink=\"file\"}", 1.0).await;
 }
