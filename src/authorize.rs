@@ -10,9 +10,9 @@ use std::time::Instant;
 use crate::config::store::{BaselineRule, Config, DenialDetail};
 use crate::consents::ask::{self, Asked};
 use crate::consents::presented;
-use crate::decisions::entry::Kind;
-use crate::decisions::log;
+use crate::decisions::entry::{Entry, Kind};
 use crate::decisions::recent::Decided;
+use crate::decisions::{events, log};
 use crate::delegations::{chain, uses};
 use crate::engine::facts::{
     Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject, is_consented,
@@ -148,7 +148,23 @@ pub async fn authorize_as(
     let gathered = gather(cx, &request, applicant).await?;
     let mut decision = engine::decide(&request, &gathered.facts);
     let id = DecisionId::mint(cx.now, cx.random()?);
-    let settled = settle(cx, &request, &gathered.facts, &mut decision).await?;
+    let settled = match settle(cx, &request, &gathered.facts, &mut decision).await {
+        Ok(settled) => settled,
+        Err(error) => {
+            let made = log::Made {
+                kind,
+                id: &id,
+                outcome: Outcome::Deny,
+                decision: &decision,
+                raced: None,
+                waits: None,
+                began,
+            };
+            let entry = log::of_decision(cx, &made, &request, &gathered.facts);
+            unsettled(cx, entry, &error, config.denial_detail);
+            return Err(error);
+        }
+    };
     let (mut raced, mut waits) = (None, None);
     let (outcome, answer) = match settled {
         Settled::Permitted(permit) => {
@@ -197,6 +213,23 @@ pub async fn authorize_as(
     };
     log::record_decision(cx, entry, decided);
     answer
+}
+
+/// Records that nothing came of a decision. What another node is to decide, it
+/// records.
+fn unsettled(cx: &Cx, entry: Entry, error: &Error, detail: DenialDetail) {
+    if *error == Error::forward() {
+        return;
+    }
+    cx.noted
+        .put(log::told(&entry, detail != DenialDetail::None));
+    log::record(
+        cx,
+        Entry {
+            problem: events::problem(error),
+            ..entry
+        },
+    );
 }
 
 /// What a decision comes to, once what it rests on is used up or asked for.

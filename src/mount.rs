@@ -407,10 +407,10 @@ impl Mount {
             Err(refused) => Err(refused),
         };
         // A decision has noted what it says, and is recorded already.
-        if let Err(Error::Denied(told)) = &answer
+        if let Err(error) = &answer
             && cx.noted.is_empty()
         {
-            events::refused(&cx, route.place.path, told).await;
+            events::refused(&cx, &route.place, error).await;
         }
         answer
     }

@@ -264,6 +264,7 @@ impl Endpoint<State> for DeleteAgent {
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
         if let Some(agent) = cx.agents.by_name(&self.name).await? {
             cx.agents.remove(&agent.id).await?;
+            log::record(cx, log::about(cx, Kind::AgentDelete, &agent));
         }
         Ok(Reply::Nothing)
     }

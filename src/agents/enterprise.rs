@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::agents::input::{self, AgentInput};
+use crate::decisions::entry::Kind;
+use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
@@ -224,7 +226,10 @@ impl Endpoint<State> for DeleteRegistration {
     type Output = RegistrationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
-        cx.agents.remove(&self.id).await?;
+        if let Some(agent) = cx.agents.get(&self.id).await? {
+            cx.agents.remove(&self.id).await?;
+            log::record(cx, log::about(cx, Kind::AgentDelete, &agent));
+        }
         Ok(Reply::Nothing)
     }
 }

@@ -12,6 +12,8 @@ use crate::credentials::mint::{self, Terms};
 use crate::credentials::status::StatusStore;
 use crate::credentials::store::CredentialStore;
 use crate::credentials::{claims, leases, request, standing};
+use crate::decisions::entry::{Entry, Kind};
+use crate::decisions::log;
 use crate::engine::Permit;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
@@ -311,6 +313,22 @@ async fn issue(cx: &Cx, granted: Granted, request: AccessRequest) -> Result<Repl
     // Whoever suspended or revoked the agent meanwhile has been answered: this
     // credential must not leave after that.
     if !standing::is_unchanged(cx, &grounds).await? {
+        log::record(
+            cx,
+            Entry {
+                outcome: Outcome::Deny,
+                subject: permit.subject().cloned(),
+                mode: Some(permit.mode()),
+                target: permit.target().name.to_string(),
+                action: permit.action().to_string(),
+                resource: permit.resource().to_string(),
+                jti: Some(id.clone()),
+                problem: format!(
+                    "the agent was suspended or revoked while its request was under way; decision {decision} is void"
+                ),
+                ..log::about(cx, Kind::Issue, permit.agent())
+            },
+        );
         return Err(Error::Denied(format!(
             "denied: the agent was suspended or revoked while its request was under way. Decision {decision}."
         )));

@@ -7,6 +7,7 @@ use crate::authorize::{self, Applicant};
 use crate::credentials::present::{self, Spoken};
 use crate::credentials::standing::{self, Identity};
 use crate::decisions::entry::Kind;
+use crate::decisions::events;
 use crate::framework::error::{Error, Result};
 use crate::framework::request::Kept;
 use crate::framework::response::{Lease, Response};
@@ -72,6 +73,19 @@ fn longest(target: &Target) -> Ttl {
 /// [`Error::Denied`] as for a new request; [`Error::Invalid`] if the credential
 /// does not hold any more.
 pub async fn renew(cx: &Cx, kept: &Kept) -> Result<Option<Response>> {
+    let answer = renewed(cx, kept).await;
+    if let Err(error) = &answer {
+        let stored = match Internal::read(&kept.internal) {
+            Some(internal) => cx.credentials.get(&internal.id).await.ok().flatten(),
+            None => None,
+        };
+        let spoken = stored.as_ref().and_then(present::spoken);
+        events::not_renewed(cx, None, spoken.as_ref(), error).await;
+    }
+    answer
+}
+
+async fn renewed(cx: &Cx, kept: &Kept) -> Result<Option<Response>> {
     let gone = || {
         Error::Invalid(
             "the credential of this lease does not hold any more; ask for a new one".to_owned(),

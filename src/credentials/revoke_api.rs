@@ -5,10 +5,10 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::present::Shown;
+use crate::credentials::present::{Shown, Spoken};
 use crate::credentials::store::Revoked;
 use crate::decisions::entry::{Entry, Kind};
-use crate::decisions::log;
+use crate::decisions::{events, log};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
@@ -94,7 +94,13 @@ impl Endpoint<State> for RevokeCredentials {
             agent.owner.as_str().clone_into(&mut entry.owner);
         }
         match (token, jti, agent, subject, delegation_id) {
-            (Some(token), None, None, None, None) => of_token(cx, &token).await?,
+            (Some(token), None, None, None, None) => {
+                let Some(spoken) = of_token(cx, &token).await? else {
+                    return Ok(RevocationView { revoked_at: cx.now }.into());
+                };
+                let done = log::entry(cx, Kind::CredentialRevoke, Outcome::Allow);
+                entry = events::of_credential(cx, done, &spoken).await;
+            }
             (None, Some(jti), None, None, None) => of_id(cx, caller, &jti).await?,
             (None, None, Some(agent), None, None) => of_agent(cx, caller, &agent).await?,
             (None, None, None, Some(subject), None) => {
@@ -127,14 +133,16 @@ fn operators_only(caller: Option<&Agent>, field: &str) -> Result<()> {
     }
 }
 
-async fn of_token(cx: &Cx, token: &str) -> Result<()> {
+/// What was revoked; `None` if the token is none of ours.
+async fn of_token(cx: &Cx, token: &str) -> Result<Option<Spoken>> {
     let Some(shown) = Shown::read(cx, token).await? else {
-        return Ok(());
+        return Ok(None);
     };
     let Some((spoken, _)) = shown.resolve(cx).await? else {
-        return Ok(());
+        return Ok(None);
     };
-    one(cx, &spoken.grounds.id, spoken.grounds.expires_at).await
+    one(cx, &spoken.grounds.id, spoken.grounds.expires_at).await?;
+    Ok(Some(spoken))
 }
 
 async fn of_id(cx: &Cx, caller: Option<&Agent>, id: &CredentialId) -> Result<()> {

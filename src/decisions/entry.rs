@@ -60,6 +60,8 @@ kinds! {
     AgentSuspend, "agent.suspend", "An agent was suspended.";
     AgentResume, "agent.resume", "An agent was resumed.";
     AgentRevoke, "agent.revoke", "Everything an agent held was revoked.";
+    AgentDelete, "agent.delete", "An agent was removed from the registry.";
+    KeyRetire, "key.retire", "A signing key was taken out of use.";
 }
 
 /// One link of a chain of delegations.

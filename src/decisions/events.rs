@@ -6,17 +6,25 @@ use serde_json::Value;
 use crate::credentials::present::{Shown, Spoken};
 use crate::decisions::entry::{Entry, Kind, Link};
 use crate::decisions::log;
+use crate::framework::endpoint::{Place, Verb};
+use crate::framework::error::Error;
 use crate::model::agent::Mode;
 use crate::model::consent::HumanConsent;
 use crate::model::decision::Outcome;
-use crate::model::delegation::Delegation;
+use crate::model::delegation::{Delegation, Delegator};
 use crate::model::ids::AgentId;
 use crate::state::Cx;
 
 /// What is refused at a path without a decision of the engine, by the path as
 /// endpoints declare it.
-fn kind_of(path: &str) -> Option<Kind> {
-    Some(match path {
+fn kind_of(place: &Place) -> Option<Kind> {
+    if let Verb::Delete = place.verb {
+        return match place.path {
+            "agents/{name}" | "registration/id/{id}" => Some(Kind::AgentDelete),
+            _ => None,
+        };
+    }
+    Some(match place.path {
         "login" => Kind::Login,
         "creds/redeem" => Kind::Redeem,
         "creds/revoke" | "self/revoke" => Kind::CredentialRevoke,
@@ -33,14 +41,37 @@ fn kind_of(path: &str) -> Option<Kind> {
         "agents/{name}/suspend" => Kind::AgentSuspend,
         "agents/{name}/resume" => Kind::AgentResume,
         "agents/{name}/revoke" => Kind::AgentRevoke,
+        "keys/{name}/retire" => Kind::KeyRetire,
         _ => return None,
     })
 }
 
+/// Whether an error is a refusal: not one of what was sent, nor a fault.
+const fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::Denied(_) | Error::NotFound(_) | Error::Conflict(_) | Error::Limited(_) => true,
+        Error::Invalid(_)
+        | Error::NoRoute
+        | Error::Unsupported
+        | Error::Host(_)
+        | Error::Internal(_) => false,
+    }
+}
+
+/// What an entry says of an error.
+#[must_use]
+pub fn problem(error: &Error) -> String {
+    if error.is_public() {
+        error.to_string()
+    } else {
+        "a fault of the plugin: see the server's log".to_owned()
+    }
+}
+
 /// Records that the caller was refused at a path, with the sentence it was
 /// told.
-pub async fn refused(cx: &Cx, path: &str, told: &str) {
-    let Some(kind) = kind_of(path) else {
+pub async fn refused(cx: &Cx, place: &Place, error: &Error) {
+    let Some(kind) = kind_of(place).filter(|_| is_refusal(error)) else {
         return;
     };
     let caller = match &cx.caller.entity_id {
@@ -55,7 +86,7 @@ pub async fn refused(cx: &Cx, path: &str, told: &str) {
         cx,
         Entry {
             outcome: Outcome::Deny,
-            problem: told.to_owned(),
+            problem: problem(error),
             ..entry
         },
     );
@@ -77,18 +108,46 @@ async fn with_agent(cx: &Cx, entry: Entry, id: &AgentId) -> Entry {
     }
 }
 
+/// Records that a lease or a login was not renewed, unless a decision has said
+/// so already.
+pub async fn not_renewed(cx: &Cx, agent: Option<&AgentId>, spoken: Option<&Spoken>, error: &Error) {
+    let refused = is_refusal(error) || matches!(error, Error::Invalid(_));
+    if !refused || !cx.noted.is_empty() {
+        return;
+    }
+    let entry = Entry {
+        problem: problem(error),
+        ..log::entry(cx, Kind::Renew, Outcome::Deny)
+    };
+    let entry = match (spoken, agent) {
+        (Some(spoken), _) => of_credential(cx, entry, spoken).await,
+        (None, Some(agent)) => with_agent(cx, entry, agent).await,
+        (None, None) => entry,
+    };
+    log::record(cx, entry);
+}
+
 /// Records what was done to a delegation.
 pub async fn delegation(cx: &Cx, kind: Kind, delegation: &Delegation) {
     let entry = with_agent(cx, log::entry(cx, kind, Outcome::Allow), &delegation.agent).await;
+    // The agent that passed it on sees what becomes of it.
+    let passed = match &delegation.delegator {
+        Delegator::Agent { id, parent } => Some(Link {
+            delegation: parent.clone(),
+            agent: id.clone(),
+        }),
+        _ => None,
+    };
+    let link = Link {
+        delegation: delegation.id.clone(),
+        agent: delegation.agent.clone(),
+    };
     log::record(
         cx,
         Entry {
             subject: delegation.subject.clone(),
             mode: Some(Mode::OnBehalfOf),
-            chain: vec![Link {
-                delegation: delegation.id.clone(),
-                agent: delegation.agent.clone(),
-            }],
+            chain: passed.into_iter().chain([link]).collect(),
             purpose: delegation.purpose.as_str().to_owned(),
             max_uses: delegation.max_uses,
             ttl: Some(cx.now.until(delegation.expires_at)),
@@ -157,7 +216,8 @@ pub async fn not_redeemed(cx: &Cx, token: &str) {
     log::record(cx, entry);
 }
 
-async fn of_credential(cx: &Cx, entry: Entry, spoken: &Spoken) -> Entry {
+/// An entry with what it says of a credential.
+pub async fn of_credential(cx: &Cx, entry: Entry, spoken: &Spoken) -> Entry {
     let grounds = &spoken.grounds;
     let entry = with_agent(cx, entry, &grounds.agent).await;
     let granted = |key: &str| {

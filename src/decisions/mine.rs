@@ -35,11 +35,23 @@ async fn concerning(cx: &Cx) -> Result<(Concerning, bool)> {
     Ok((whom, is_agent))
 }
 
-/// Leaves of an entry what one who does not govern may see. A refused agent
+/// Leaves of an entry what one who does not govern may see: what others did,
+/// yet not from where, nor why an operator stopped an agent. A refused agent
 /// sees no more than it was told.
-fn shown(mut entry: Entry, agent: bool, detail: DenialDetail) -> Entry {
+fn shown(mut entry: Entry, reader: &str, agent: bool, detail: DenialDetail) -> Entry {
     entry.policy.clear();
     entry.rule.clear();
+    if entry.caller != reader {
+        entry.caller.clear();
+        entry.request_id.clear();
+        entry.remote_address = None;
+        if matches!(
+            entry.kind,
+            Kind::AgentSuspend | Kind::AgentResume | Kind::AgentRevoke
+        ) {
+            entry.purpose.clear();
+        }
+    }
     if agent {
         match detail {
             DenialDetail::Full => {}
@@ -91,6 +103,7 @@ impl Endpoint<State> for ListOwnDecisions {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DecisionListing>> {
         let (whom, agent) = concerning(cx).await?;
+        let reader = whom.entity.to_string();
         let filter = Filter {
             agent_name: (!self.agent.is_empty()).then_some(self.agent),
             target: self.target,
@@ -105,7 +118,7 @@ impl Endpoint<State> for ListOwnDecisions {
         let mut page = search::search(cx, &filter, after.as_ref(), self.limit).await?;
         let detail = cx.config.get().await?.denial_detail;
         for entry in &mut page.entries {
-            *entry = shown((**entry).clone(), agent, detail).into();
+            *entry = shown((**entry).clone(), &reader, agent, detail).into();
         }
         Ok(DecisionListing::of(&page))
     }
@@ -145,7 +158,7 @@ impl Endpoint<State> for ReadOwnDecision {
             return Ok(Reply::Nothing);
         };
         let detail = cx.config.get().await?.denial_detail;
-        let entry = shown((*entry).clone(), agent, detail);
+        let entry = shown((*entry).clone(), whom.entity.as_str(), agent, detail);
         Ok(OwnDecisionView {
             reason: entry.reason(),
             entry,

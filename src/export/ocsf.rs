@@ -52,7 +52,15 @@ const fn class(kind: Kind) -> Class {
             2,
             "Revoke Privileges",
         ),
-        Kind::AgentSuspend | Kind::AgentResume | Kind::AgentRevoke => (
+        Kind::AgentDelete => (
+            3,
+            "Identity & Access Management",
+            3004,
+            "Entity Management",
+            4,
+            "Delete",
+        ),
+        Kind::AgentSuspend | Kind::AgentResume | Kind::AgentRevoke | Kind::KeyRetire => (
             3,
             "Identity & Access Management",
             3004,
@@ -114,7 +122,9 @@ pub fn event(entry: &Entry) -> Value {
     });
     if let Value::Object(event) = &mut event {
         if !allowed {
-            event.insert("status_detail".to_owned(), entry.reason().into());
+            let code = Some(entry.reason()).filter(|code| !code.is_empty());
+            let detail = code.unwrap_or(&entry.problem);
+            event.insert("status_detail".to_owned(), detail.into());
         }
         if let Some(id) = &entry.agent_id {
             let agent = json!({ "uid": id, "name": entry.agent, "type_id": 0 });
@@ -144,6 +154,7 @@ fn unmapped(entry: &Entry) -> Map<String, Value> {
         "jti": entry.jti,
         "layer": entry.layer,
         "reasons": entry.reasons,
+        "problem": entry.problem,
         "purpose": entry.purpose,
         "owner": entry.owner,
         "caller": entry.caller,

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::decisions::entry::{Entry, Kind};
+use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
@@ -10,6 +12,7 @@ use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
 use crate::keys::api::KeyView;
 use crate::keys::store::{KeyRing, MAX_VERSIONS};
+use crate::model::decision::Outcome;
 use crate::model::ids::KeyName;
 use crate::model::time::Timestamp;
 use crate::state::{Cx, State};
@@ -103,6 +106,11 @@ impl Endpoint<State> for RetireKey {
                 Ok(ring)
             })
             .await?;
+        let entry = Entry {
+            resource: self.name.to_string(),
+            ..log::entry(cx, Kind::KeyRetire, Outcome::Allow)
+        };
+        log::record(cx, entry);
         Ok(KeyView::of(&stored)?.into())
     }
 }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use crate::authorize::{self, Applicant, Granted};
 use crate::credentials::{claims, mint, standing};
 use crate::decisions::entry::Kind;
+use crate::decisions::events;
 use crate::engine::{self, Permit};
 use crate::framework::error::{Error, Result};
 use crate::framework::request::Kept;
@@ -179,6 +180,16 @@ fn metadata(permit: &Permit, decision: &DecisionId) -> BTreeMap<String, String> 
 /// If it would not be allowed now; the host then refuses the renewal, and the
 /// token lives to its end.
 pub async fn renew(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
+    let agent = kept.internal.get("agent").and_then(Value::as_str);
+    let agent = agent.and_then(|id| id.parse().ok());
+    let answer = renewed(cx, kept).await;
+    if let Err(error) = &answer {
+        events::not_renewed(cx, agent.as_ref(), None, error).await;
+    }
+    answer
+}
+
+async fn renewed(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
     let session = Session::read(kept.internal)?;
     let Some(agent) = cx.agents.get(&session.agent).await? else {
         return Err(ended("the agent is not registered any more"));

@@ -356,3 +356,53 @@ async fn settings_of_the_log_are_checked() {
     assert_eq!(sample(&text, "agentic_decision_log_entries"), 5.0);
     assert_eq!(sample(&text, "agentic_decision_log_pending"), 9.0);
 }
+
+#[tokio::test]
+async fn what_is_taken_away_is_logged() {
+    let world = World::with_agent().await;
+    let token = world.credential().await;
+    for token in ["garbage", token.as_str()] {
+        world.ok("creds/revoke", json!({ "token": token })).await;
+    }
+    let key = json!({ "version": 1 });
+    world.ok("keys/default/retire", key).await;
+    let suspend = json!({ "reason": "an operator's own words" });
+    world.ok("agents/bot/suspend", suspend).await;
+    let own = list(&world, "self/decisions", json!({}), Some(AGENT_ENTITY)).await;
+    let id = own["keys"][0].as_str().unwrap();
+    let path = format!("self/decisions/{id}");
+    let answer = world
+        .call(Operation::Read, &path, Value::Null, Some(AGENT_ENTITY))
+        .await
+        .unwrap();
+    let shown = answer.unwrap();
+    assert_eq!(shown["kind"], "agent.suspend");
+    for hidden in ["caller", "request_id", "remote_address", "purpose"] {
+        assert_eq!(shown[hidden], Value::Null, "{shown}");
+    }
+    world
+        .call(Operation::Delete, "agents/bot", Value::Null, None)
+        .await
+        .unwrap();
+    let all = list(&world, "decisions", json!({}), None).await;
+    let kinds: Vec<_> = all["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|id| {
+            let entry = &all["key_info"][id.as_str().unwrap()];
+            (
+                entry["kind"].as_str().unwrap(),
+                entry["agent"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    let expected = [
+        ("agent.delete", "bot"),
+        ("agent.suspend", "bot"),
+        ("key.retire", ""),
+        ("credential.revoke", "bot"),
+        ("issue", "bot"),
+    ];
+    assert_eq!(kinds, expected);
+}

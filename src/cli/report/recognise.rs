@@ -111,6 +111,7 @@ fn kind(entry: &Entry) -> Option<(Kind, &str)> {
         (["agents", "register"] | ["register"], true) => (Kind::Register, ""),
         (["agents", name], true) => (Kind::Register, name),
         (["agents", name], false) if operation == "delete" => (Kind::Remove, name),
+        (["registration", "id", _], false) if operation == "delete" => (Kind::Remove, ""),
         (["agents", name], false) if operation == "read" => (Kind::Read, name),
         (["agents", "id" | "entity-id", _] | ["self"], false) if operation == "read" => {
             (Kind::Read, "")
@@ -139,6 +140,13 @@ fn of_plugin(entry: &Entry, kind: Kind, name: &str) -> Event {
     let either = |ask: &Maybe<Text>, answer: &Maybe<Text>| answer.0.or(&ask.0).clone();
     let caller = caller(entry);
     let agent = agent(kind, name, asked, said, login);
+    let agent = match below(entry).as_slice() {
+        ["registration", "id", id] => Named {
+            id: Text::of(id),
+            ..agent
+        },
+        _ => agent,
+    };
     let agent_is_unknown = agent.name == Text::None && agent.id == Text::None;
     let metadata = &login.metadata.0;
     let named_in_path = Text::of(name);
