@@ -13,6 +13,8 @@ use crate::framework::storage::{Storage, Write};
 use crate::model::ids::DecisionId;
 use crate::model::time::{Timestamp, Ttl};
 
+/// How many names of segments are listed at a time.
+const LISTED: u32 = 1024;
 /// The most entries of one segment.
 const ENTRIES: usize = 512;
 /// The most bytes of one segment: the host takes 1 MiB.
@@ -293,15 +295,22 @@ impl Journal {
             let follows = decode::<SegmentRecord>("", &stored)
                 .is_ok_and(|segment| segment.previous == head.hash);
             if !follows {
-                tracing::error!(
-                    segment = head.last.saturating_add(1),
-                    "a stored segment of the decision log does not follow from the one before, and is replaced"
-                );
                 break;
             }
             head.last = head.last.saturating_add(1);
             head.hash = segment::hash(&stored);
             self.settle(&stored);
+        }
+        // What does not follow is evidence, and not to be written over: the
+        // log goes on after it, and verifying it tells.
+        let mut beyond = self.numbers(head.last, LISTED).await?;
+        while let Some(last) = beyond.last().copied().filter(|last| *last > head.last) {
+            tracing::error!(
+                segment = last,
+                "stored segments of the decision log do not follow from its head, which was removed or changed"
+            );
+            head.last = last;
+            beyond = self.numbers(last, LISTED).await?;
         }
         Ok(head)
     }

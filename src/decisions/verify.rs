@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::decisions::segment::{self, NOTHING, SegmentRecord};
+use crate::decisions::segment::{self, Head, NOTHING, SegmentRecord};
 use crate::decisions::store::Journal;
 use crate::framework::error::Result;
 use crate::framework::record::decode;
@@ -113,11 +113,6 @@ pub async fn verify(
                         }
                     }
                 }
-                if known.is_some_and(|(known, noted)| *known == number && *noted != hash) {
-                    found.say(format!(
-                        "segment {number} does not have the hash that was noted"
-                    ));
-                }
                 Some(hash)
             }
         };
@@ -129,14 +124,56 @@ pub async fn verify(
             head.last
         ));
     }
-    if let Some((noted, _)) = known
-        && (*noted > head.last)
-    {
-        found.say(format!(
-            "segment {noted}, whose hash was noted, was cut off"
-        ));
+    check_beyond(journal, &head, &mut found).await?;
+    if let Some((noted, hash)) = known {
+        check_noted(journal, &head, *noted, hash, &mut found).await?;
     }
     Ok(found)
+}
+
+/// A segment after the last one: the head was set back, or the next segment has
+/// just been written.
+async fn check_beyond(journal: &Journal, head: &Head, found: &mut Verification) -> Result<()> {
+    if head.last == 0 {
+        return Ok(());
+    }
+    for number in journal.numbers(head.last, 1).await? {
+        let follows = journal.stored(number).await?.is_some_and(|stored| {
+            decode::<SegmentRecord>("", &stored).is_ok_and(|next| next.previous == head.hash)
+        });
+        if !follows {
+            found.say(format!(
+                "segment {number} is there, after the last one, and does not follow from it"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The segment whose hash was noted elsewhere, wherever it is in the log.
+async fn check_noted(
+    journal: &Journal,
+    head: &Head,
+    number: u64,
+    noted: &str,
+    found: &mut Verification,
+) -> Result<()> {
+    if number < head.first {
+        found.say(format!(
+            "segment {number}, whose hash was noted, is older than what is kept, and cannot be compared"
+        ));
+        return Ok(());
+    }
+    match journal.stored(number).await? {
+        Some(stored) if segment::hash(&stored) != noted => found.say(format!(
+            "segment {number} does not have the hash that was noted"
+        )),
+        None => found.say(format!(
+            "segment {number}, whose hash was noted, was cut off"
+        )),
+        Some(_) => {}
+    }
+    Ok(())
 }
 
 impl Verification {

@@ -406,6 +406,56 @@ async fn a_log_that_was_cut_off_is_found() {
     assert!(log.findings().await[0].contains("the head was removed"));
 }
 
+/// Who removes the head must not have the plugin bury the rest by writing on.
+#[tokio::test]
+async fn what_does_not_follow_is_kept_and_told() {
+    let log = Log::new(DAY, 10);
+    for part in 0..5 {
+        log.decide(part + 1);
+        log.flush().await;
+    }
+    let (before, second) = (log.segments(), log.storage.value(&log.segments()[1]));
+    let known = verify::verify(&log.state.journal, 0, None).await.unwrap();
+    // As after the retention has passed for the first, and then the head goes.
+    remove(&log.storage, &before[0]).await;
+    remove(&log.storage, "decision-head/head").await;
+    let after = Log::over(Arc::clone(&log.storage), DAY, 10);
+    after.decide(6);
+    after.flush().await;
+    assert_eq!(after.segments().len(), 5, "one was added, none replaced");
+    assert_eq!(after.storage.value(&before[1]), second);
+    let found = after.findings().await;
+    assert!(
+        found.iter().any(|f| f.contains("does not follow")),
+        "{found:?}"
+    );
+
+    // A head that was set back leaves a segment beyond it.
+    let log = Log::new(DAY, 10);
+    for part in 0..3 {
+        log.decide(part + 1);
+        log.flush().await;
+    }
+    edit(&log.storage, "decision-head/head", |head| {
+        head["last"] = json!(1);
+    });
+    let found = log.findings().await;
+    assert!(
+        found.iter().any(|f| f.contains("after the last one")),
+        "{found:?}"
+    );
+
+    // A hash that was noted is compared wherever the walk begins.
+    let noted = (2, known.hash.clone());
+    let late = verify::verify(&log.state.journal, 3, Some(&noted))
+        .await
+        .unwrap();
+    assert!(
+        late.findings.iter().any(|f| f.contains("that was noted")),
+        "{late:?}"
+    );
+}
+
 #[tokio::test]
 async fn writes_that_fail_anywhere_lose_and_double_nothing() {
     for transactional in [true, false] {
