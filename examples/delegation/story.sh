@@ -104,7 +104,7 @@ single_request() {
     consent=$(field consent_id)
     as "$ada_token"
     run "$bao" read -field=text "$mount/consents/$consent"
-    expect 'once'
+    expect 'one credential'
     run "$bao" write -f -field=status "$mount/consents/$consent/approve"
     expect approved
 

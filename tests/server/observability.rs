@@ -299,7 +299,7 @@ impl<'e, 'b> Teller<'e, 'b> {
             &details("delete"),
             "details.not_covered",
         );
-        self.ask(&bot, "crm", "read", &nowhere, "subject.unknown");
+        self.ask(&bot, "crm", "read", &nowhere, "delegation.none");
         let mount = &self.example.mount;
         let rate = self
             .example
