@@ -7,13 +7,14 @@
 # MOUNT                 an auth mount of the plugin; default auth/agentic
 # BAO                   the server's command line; default bao
 # PYTHON                a Python with PyJWT; default that of `make python-tools`
+# TOOLS                 where `make` installs tools; default target/tools
 # AUDIT_LOG             the server's audit log, if it can be read
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 mount=${MOUNT:-auth/agentic}
 bao=${BAO:-bao}
-python=${PYTHON:-$here/../../target/tools/venv/bin/python}
+python=${PYTHON:-${TOOLS:-$here/../../target/tools}/venv/bin/python}
 operator=$BAO_TOKEN
 unset BAO_FORMAT VAULT_FORMAT
 . "$here/../telling.sh"

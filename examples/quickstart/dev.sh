@@ -175,6 +175,7 @@ export BAO_ADDR=$BAO_ADDR
 export BAO_TOKEN=root
 export AGENT_TOKEN=$agent_token
 export AUDIT_LOG=$DEV/audit.log
+export TOOLS=$(dirname "$BAO")
 ENV
     cp "$here/try.txt" "$DEV/try.txt"
 }
