@@ -122,14 +122,6 @@ impl Applicant {
     }
 }
 
-/// Decides the caller's own request, and records the decision.
-///
-/// # Errors
-/// As [`authorize_as`].
-pub async fn authorize(cx: &Cx, request: AccessRequest) -> Result<Authorized> {
-    authorize_as(cx, Applicant::caller(cx).await?, request).await
-}
-
 /// Decides a request by `applicant`, and records the decision. What may be used
 /// once, or so many times, is used up by it.
 ///
@@ -148,19 +140,23 @@ pub async fn authorize_as(
     let gathered = gather(cx, &request, applicant).await?;
     let mut decision = engine::decide(&request, &gathered.facts);
     let id = DecisionId::mint(cx.now, cx.random()?);
-    let settled = match settle(cx, &request, &gathered.facts, &mut decision).await {
+    let settled = settle(cx, &request, &gathered.facts, &mut decision).await;
+    let entry_of = |outcome, raced, waits| {
+        let made = log::Made {
+            kind,
+            id: &id,
+            outcome,
+            decision: &decision,
+            raced,
+            waits,
+            began,
+        };
+        log::of_decision(cx, &made, &request, &gathered.facts)
+    };
+    let settled = match settled {
         Ok(settled) => settled,
         Err(error) => {
-            let made = log::Made {
-                kind,
-                id: &id,
-                outcome: Outcome::Deny,
-                decision: &decision,
-                raced: None,
-                waits: None,
-                began,
-            };
-            let entry = log::of_decision(cx, &made, &request, &gathered.facts);
+            let entry = entry_of(Outcome::Deny, None, None);
             unsettled(cx, entry, &error, config.denial_detail);
             return Err(error);
         }
@@ -188,16 +184,7 @@ pub async fn authorize_as(
             (Outcome::Deny, Err(Error::Denied(refusal)))
         }
     };
-    let made = log::Made {
-        kind,
-        id: &id,
-        outcome,
-        decision: &decision,
-        raced,
-        waits,
-        began,
-    };
-    let entry = log::of_decision(cx, &made, &request, &gathered.facts);
+    let entry = entry_of(outcome, raced, waits);
     if outcome != Outcome::Allow {
         cx.noted.put(log::told(
             &entry,

@@ -16,7 +16,9 @@ use crate::config::api as config;
 use crate::config::store::DEFAULT_KEY;
 use crate::consents::{api as consents, oversight as consent_oversight};
 use crate::credentials::store::HashKeyRecord;
-use crate::credentials::{api as credentials, leases, revoke_api, status_api, verify_api};
+use crate::credentials::{
+    api as credentials, leases, revoke_api, status_api, tidy as credentials_tidy, verify_api,
+};
 use crate::decisions::{api as decisions, authzen, events, list as decision_list, log, mine};
 use crate::delegations::{
     api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
@@ -29,14 +31,14 @@ use crate::framework::record::Record as _;
 use crate::framework::request::{Operation, Request};
 use crate::framework::response::{Reply, Response};
 use crate::framework::router::Router;
-use crate::framework::storage::Storage;
+use crate::framework::storage::{Storage, Write};
 use crate::framework::system::SystemView;
 use crate::framework::{help, openapi};
 use crate::issuers::check::CheckIssuer;
 use crate::issuers::{api as issuers, subjects};
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
-use crate::keys::{api as keys, discovery, store::KeyRecord, versions};
+use crate::keys::{api as keys, discovery, store::KeyRecord, tidy as keys_tidy, versions};
 use crate::locations::api as locations;
 use crate::login::{api as login, session};
 use crate::metrics::api as metrics;
@@ -333,11 +335,11 @@ impl Backend for Mount {
         match request.operation {
             Operation::Help => self.help(&request).map(Some),
             Operation::Periodic => {
-                let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
+                let cx = self.context(&request);
                 tidy(&cx).await.map(|()| None)
             }
             Operation::Renew if request.login.is_some() => {
-                let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
+                let cx = self.context(&request);
                 session::renew(&cx, request.login.unwrap_or_default()).await
             }
             Operation::Renew | Operation::Revoke => self.lease(request).await,
@@ -350,7 +352,7 @@ impl Backend for Mount {
     }
 
     async fn exists(&self, request: Request) -> Result<Option<bool>> {
-        let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
+        let cx = self.context(&request);
         match router(self.mount_type).route(request.operation, &request.path) {
             Ok((route, captures)) => route.exists(request.data, captures, &cx).await,
             Err(_) => Ok(None),
@@ -379,16 +381,21 @@ async fn tidy(cx: &Cx) -> Result<()> {
     cx.rates.forget_idle(cx.now);
     cx.presented.forget_expired(cx.now);
     delegations_tidy::tidy(cx).await?;
-    crate::credentials::tidy::tidy(cx).await?;
-    crate::keys::tidy::tidy(cx).await?;
+    credentials_tidy::tidy(cx).await?;
+    keys_tidy::tidy(cx).await?;
     cx.export.apply().await?;
     log::tidy(cx).await
 }
 
 impl Mount {
+    /// The context of a request, as of now.
+    fn context(&self, request: &Request) -> Cx {
+        Cx::live(request, &self.clock, Arc::clone(&self.state))
+    }
+
     /// A lease is to be renewed, or has ended.
     async fn lease(&self, request: Request) -> Result<Option<Response>> {
-        let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
+        let cx = self.context(&request);
         let Some(lease) = &request.lease else {
             return Err(Error::Unsupported);
         };
@@ -401,7 +408,7 @@ impl Mount {
 
     async fn serve(&self, request: Request) -> Result<Option<Response>> {
         let (route, captures) = router(self.mount_type).route(request.operation, &request.path)?;
-        let cx = Cx::live(&request, &self.clock, Arc::clone(&self.state));
+        let cx = self.context(&request);
         let answer = match admit(route.audience, request.unauthenticated, &cx).await {
             Ok(()) => route.serve(request.data, captures, &cx).await,
             Err(refused) => Err(refused),
@@ -418,7 +425,7 @@ impl Mount {
     /// What a new mount needs before it can issue.
     async fn prepare(&self) -> Result<()> {
         if self.storage.get(LAYOUT_KEY).await?.is_none() {
-            let write = crate::framework::storage::Write::Put {
+            let write = Write::Put {
                 key: LAYOUT_KEY.to_owned(),
                 value: LAYOUT.to_string().into_bytes(),
                 seal_wrap: false,

@@ -24,7 +24,7 @@ use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
 use crate::model::ids::{AgentId, ConsentId, DelegationId, LocationName, PolicyName};
 use crate::model::pattern::Pattern;
-use crate::model::target::{Consent, CredentialType, Target, TokenType};
+use crate::model::target::{Consent, Target};
 use crate::model::text::{Description, Label};
 use crate::model::time::{Timestamp, Ttl};
 
@@ -296,28 +296,12 @@ impl Given {
             .map(duration::parse)
             .transpose()?;
         Ok(Target {
-            name: request.target.clone(),
-            description: Description::default(),
-            credential_type: CredentialType::Jwt,
-            audience: vec![],
             actions: vec![request.action.clone()],
             resources: vec![Pattern::everything()],
             labels: self.target.labels.clone().unwrap_or_default(),
-            default_ttl: Ttl::ZERO,
             max_ttl: longest.unwrap_or(Ttl::LONGEST),
             consent: self.target.consent.unwrap_or_default(),
-            signing_key: None,
-            claims: Map::new(),
-            max_uses: None,
-            proof_of_possession: false,
-            leased: false,
-            status_list: false,
-            vault_policies: Vec::new(),
-            vault_paths: Vec::new(),
-            vault_token_type: TokenType::default(),
-            vault_alias: false,
-            created_at: now,
-            updated_at: now,
+            ..Target::new(request.target.clone(), now)
         })
     }
 

@@ -8,6 +8,7 @@ use crate::model::agent::Agent;
 use crate::model::decision::AccessRequest;
 use crate::model::ids::{AgentId, DelegationId, EntityId};
 use crate::model::target::Target;
+use crate::model::text::hex;
 
 /// Makes hashes of lists of fields. Each field is preceded by its length, and
 /// the list by what it is for, so that no two lists have one encoding.
@@ -146,17 +147,4 @@ pub fn of_refused_delegation(agent: &AgentId, subject: &EntityId) -> String {
 #[must_use]
 pub fn of_text(text: &str) -> String {
     hex(digest(&SHA256, text.as_bytes()).as_ref())
-}
-
-/// Lower-case hexadecimal: hashes are names of storage keys too, and must not
-/// depend on case.
-#[must_use]
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing to a String does not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

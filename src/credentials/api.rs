@@ -190,10 +190,11 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
             ));
         }
         let applicant = Applicant::caller(cx).await?;
+        let target = cx.targets.get(&self.target).await?;
         if let Some(agent) = &applicant.agent
-            && let Some(target) = cx.targets.get(&self.target).await?
+            && let Some(target) = &target
         {
-            check_target(cx, agent, &target, self.max_uses)?;
+            check_target(cx, agent, target, self.max_uses)?;
         }
         let key_thumbprint = match (self.cnf_jwk, self.cnf_jkt) {
             (Some(_), Some(_)) => {
@@ -213,7 +214,11 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
             key_thumbprint,
             ..AccessRequest::new(self.target, self.action, self.resource)
         };
-        let authorized = authorize::authorize_as(cx, applicant, request.clone()).await?;
+        // Only what can be renewed has to be decided again.
+        let again = target
+            .is_some_and(|target| is_renewable(&target))
+            .then(|| Box::new(request.clone()));
+        let authorized = authorize::authorize_as(cx, applicant, request).await?;
         let granted = match authorized {
             Authorized::Waits(Waiting { decision, consent }) if !BY_PATH => {
                 let mut facts = cx.noted.take();
@@ -234,7 +239,7 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
             // A client that only reads would take it for a credential.
             authorized @ (Authorized::Granted(_) | Authorized::Waits(_)) => authorized.granted()?,
         };
-        issue(cx, granted, request).await
+        issue(cx, granted, again).await
     }
 }
 
@@ -258,7 +263,19 @@ fn check_target(cx: &Cx, agent: &Agent, target: &Target, max_uses: Option<u32>) 
     Ok(())
 }
 
-async fn issue(cx: &Cx, granted: Granted, request: AccessRequest) -> Result<Reply<Answer>> {
+/// Whether a lease of its credentials can be renewed. A JWT says itself when it
+/// ends.
+fn is_renewable(target: &Target) -> bool {
+    target.leased && target.credential_type == CredentialType::Opaque
+}
+
+/// Makes the credential of a request that was granted. `again` is the request,
+/// if its lease is to be renewable.
+async fn issue(
+    cx: &Cx,
+    granted: Granted,
+    again: Option<Box<AccessRequest>>,
+) -> Result<Reply<Answer>> {
     let Granted { decision, permit } = granted;
     let target = permit.target();
     let config = cx.config.get().await?;
@@ -277,7 +294,8 @@ async fn issue(cx: &Cx, granted: Granted, request: AccessRequest) -> Result<Repl
     };
     let grounds = mint::grounds(&permit, &id);
     let is_opaque = target.credential_type == CredentialType::Opaque;
-    let renewable = is_opaque && target.leased;
+    // The target may have changed since `again` was kept.
+    let renewable = again.is_some() && is_renewable(target);
     let (token, kept) = if is_opaque {
         let hasher = cx.credentials.ensure_hasher(|| cx.random()).await?;
         let (token, kept) = mint::opaque_token(&permit, &terms, &hasher, cx.random()?)?;
@@ -297,7 +315,7 @@ async fn issue(cx: &Cx, granted: Granted, request: AccessRequest) -> Result<Repl
             claims,
             uses_left: permit.max_uses(),
             expires_at: grounds.expires_at,
-            request: renewable.then(|| Box::new(request)),
+            request: again.filter(|_| renewable),
         };
         writes.push(CredentialStore::put(&id, &credential)?);
     }

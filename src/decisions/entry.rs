@@ -210,16 +210,6 @@ impl Entry {
         self.reasons.first().map_or("", |reason| reason.as_str())
     }
 
-    /// The rule that decided it, as `policy/rule`.
-    #[must_use]
-    pub fn deciding_rule(&self) -> String {
-        if self.policy.is_empty() {
-            String::new()
-        } else {
-            [self.policy.as_str(), "/", self.rule.as_str()].concat()
-        }
-    }
-
     /// Cuts what a caller may have made long.
     #[must_use]
     pub fn bounded(mut self) -> Self {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::decisions::entry::Entry;
 use crate::framework::record::Record;
+use crate::model::text::hex;
 
 /// The hash before the first segment of all.
 pub const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -115,15 +116,7 @@ pub fn number(name: &str) -> Option<u64> {
 /// The hash of what is stored.
 #[must_use]
 pub fn hash(stored: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let digest = digest(&SHA256, stored);
-    digest
-        .as_ref()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hex(digest(&SHA256, stored).as_ref())
 }
 
 #[cfg(test)]

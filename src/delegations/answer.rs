@@ -158,24 +158,8 @@ pub async fn grant(cx: &Cx, human: &EntityId, agent: &Agent, terms: Terms) -> Re
     let until = cx.now.plus(terms.ttl);
     let text = words::granted(agent, &terms.wanted(), until);
     let new = Delegation {
-        id: DelegationId::mint(cx.now, cx.random()?),
         subject: Some(human.clone()),
-        agent: agent.id.clone(),
-        agent_epoch: agent.epoch,
-        delegator: Delegator::Subject,
-        scope: terms.scope,
-        purpose: terms.purpose,
-        status: DelegationStatus::Active,
-        created_at: cx.now,
-        expires_at: until,
-        ttl: terms.ttl,
-        max_ttl: terms.max_ttl,
-        max_uses: terms.max_uses,
-        uses: 0,
-        consent: None,
-        code: None,
-        text: text.clone(),
-        answer: None,
+        ..terms.asked(cx, agent, text.clone())?
     };
     agree(cx, None, new, agent, human, text, Description::default()).await
 }

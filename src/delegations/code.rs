@@ -3,9 +3,9 @@
 
 use ring::digest::{SHA256, digest};
 
-use crate::consents::binding::hex;
 use crate::framework::error::Result;
 use crate::model::secret::Secret;
+use crate::model::text::hex;
 use crate::model::time::Ttl;
 use crate::state::Cx;
 

@@ -7,8 +7,8 @@ use crate::consents::words::Wanted;
 use crate::framework::error::{Error, Result};
 use crate::model::agent::{Agent, Mode, Status};
 use crate::model::authorization::Scope;
-use crate::model::delegation::Delegation;
-use crate::model::ids::EntityId;
+use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
+use crate::model::ids::{DelegationId, EntityId};
 use crate::model::text::Description;
 use crate::model::time::Ttl;
 use crate::state::Cx;
@@ -75,6 +75,34 @@ impl Terms {
             max_ttl: self.max_ttl,
             max_uses: self.max_uses,
         }
+    }
+
+    /// A new delegation to `agent` on these terms, of which its subject sees
+    /// `text`: nobody has agreed to it yet, and whose it is stays open.
+    ///
+    /// # Errors
+    /// If there is no randomness for its id.
+    pub fn asked(self, cx: &Cx, agent: &Agent, text: String) -> Result<Delegation> {
+        Ok(Delegation {
+            id: DelegationId::mint(cx.now, cx.random()?),
+            subject: None,
+            agent: agent.id.clone(),
+            agent_epoch: agent.epoch,
+            delegator: Delegator::Subject,
+            scope: self.scope,
+            purpose: self.purpose,
+            status: DelegationStatus::Pending,
+            created_at: cx.now,
+            expires_at: cx.now,
+            ttl: self.ttl,
+            max_ttl: self.max_ttl,
+            max_uses: self.max_uses,
+            uses: 0,
+            consent: None,
+            code: None,
+            text,
+            answer: None,
+        })
     }
 
     /// The terms of something new.

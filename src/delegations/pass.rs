@@ -172,27 +172,15 @@ fn part(
     };
     let text = words::granted(receiver, &terms.wanted(), expires_at);
     let new = Delegation {
-        id: DelegationId::mint(cx.now, cx.random()?),
         subject: held.subject.clone(),
-        agent: receiver.id.clone(),
-        agent_epoch: receiver.epoch,
         delegator: Delegator::Agent {
             id: holder.id.clone(),
             parent: held.id.clone(),
         },
-        scope: terms.scope,
-        purpose: terms.purpose,
         status: DelegationStatus::Active,
-        created_at: cx.now,
         expires_at,
-        ttl,
-        max_ttl,
-        max_uses,
-        uses: 0,
         consent: held.consent.clone(),
-        code: None,
-        text,
-        answer: None,
+        ..terms.asked(cx, receiver, text)?
     };
     Ok((new, cut))
 }

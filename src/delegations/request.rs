@@ -8,8 +8,8 @@ use crate::delegations::code;
 use crate::delegations::input::Terms;
 use crate::framework::error::{Error, Result};
 use crate::model::agent::Agent;
-use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
-use crate::model::ids::{DelegationId, EntityId};
+use crate::model::delegation::Delegation;
+use crate::model::ids::EntityId;
 use crate::model::secret::Secret;
 use crate::model::time::Ttl;
 use crate::state::Cx;
@@ -58,10 +58,11 @@ pub async fn of(
     }
     check_agent(cx, agent).await?;
     check_room(cx, &subject, &agent.id).await?;
+    let text = words::requested(agent, &terms.wanted());
     let new = Delegation {
         subject: Some(subject),
         expires_at: cx.now.plus(LIFE),
-        ..blank(cx, agent, terms)?
+        ..terms.asked(cx, agent, text)?
     };
     cx.delegations.file(new, Vec::new()).await
 }
@@ -83,36 +84,14 @@ pub async fn of_anybody(
             "the code that was drawn is in use; ask again".to_owned(),
         ));
     }
+    let text = words::requested(agent, &terms.wanted());
     let new = Delegation {
         code: Some(code.hash),
         expires_at: cx.now.plus(code::LIFE),
-        ..blank(cx, agent, terms)?
+        ..terms.asked(cx, agent, text)?
     };
     let filed = cx.delegations.file(new, Vec::new()).await?;
     Ok((filed, code.shown))
-}
-
-fn blank(cx: &Cx, agent: &Agent, terms: Terms) -> Result<Delegation> {
-    Ok(Delegation {
-        id: DelegationId::mint(cx.now, cx.random()?),
-        subject: None,
-        agent: agent.id.clone(),
-        agent_epoch: agent.epoch,
-        delegator: Delegator::Subject,
-        text: words::requested(agent, &terms.wanted()),
-        scope: terms.scope,
-        purpose: terms.purpose,
-        status: DelegationStatus::Pending,
-        created_at: cx.now,
-        expires_at: cx.now,
-        ttl: terms.ttl,
-        max_ttl: terms.max_ttl,
-        max_uses: terms.max_uses,
-        uses: 0,
-        consent: None,
-        code: None,
-        answer: None,
-    })
 }
 
 async fn check_agent(cx: &Cx, agent: &Agent) -> Result<()> {

@@ -24,14 +24,14 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message;
 use ureq::Agent;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::Certificate;
 use ureq::unversioned::transport::DefaultConnector;
 
 use crate::decisions::entry::Entry;
 use crate::export::address::Careful;
 use crate::export::ocsf;
 use crate::export::store::{Settings, Signal};
-use crate::framework::trust::SYSTEM_CERTIFICATES;
+use crate::framework::trust::{self, SYSTEM_CERTIFICATES};
 use crate::model::decision::Outcome;
 
 /// The most bytes of an answer that are read.
@@ -63,14 +63,8 @@ pub struct Collector {
 /// # Errors
 /// A sentence, if there is none, or one cannot be read.
 pub fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, String> {
-    let mut certificates = Vec::new();
-    for item in parse_pem(pem) {
-        if let PemItem::Certificate(certificate) =
-            item.map_err(|_| "holds something that is no PEM".to_owned())?
-        {
-            certificates.push(certificate);
-        }
-    }
+    let certificates =
+        trust::certificates(pem).map_err(|_| "holds something that is no PEM".to_owned())?;
     if certificates.is_empty() {
         return Err("holds no certificate in PEM".to_owned());
     }
@@ -98,13 +92,7 @@ impl Collector {
             } else {
                 certificates(settings.otlp_ca.as_bytes())?
             };
-            let tls = TlsConfig::builder()
-                .root_certs(RootCerts::from(trusted))
-                .unversioned_rustls_crypto_provider(Arc::new(
-                    rustls::crypto::ring::default_provider(),
-                ))
-                .build();
-            config = config.tls_config(tls);
+            config = config.tls_config(trust::tls(trusted));
         }
         let agent = Agent::with_parts(config.build(), DefaultConnector::new(), Careful::default());
         Ok(Self { agent, settings })

@@ -326,6 +326,26 @@ impl KeyStore {
         stored
     }
 
+    /// Changes a key that is there.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it is not; what `change` refuses, or if storage
+    /// fails.
+    pub async fn change(
+        &self,
+        name: &KeyName,
+        change: impl FnOnce(&mut KeyRing) -> Result<()> + Send,
+    ) -> Result<Arc<KeyRing>> {
+        self.update(name, |present| {
+            let mut ring = present
+                .cloned()
+                .ok_or_else(|| Error::NotFound(format!("there is no key `{name}`")))?;
+            change(&mut ring)?;
+            Ok(ring)
+        })
+        .await
+    }
+
     /// Refuses a private key that is in use already, or was retired: what one
     /// key signed must not verify as another's, and a compromised key must not
     /// come back.
@@ -371,13 +391,9 @@ impl KeyStore {
         if self.get(&name).await?.is_none() {
             return Ok(());
         }
-        let noted = self.update(&name, |present| match present {
-            Some(ring) => {
-                let mut ring = ring.clone();
-                ring.released_at = ring.released_at.max(Some(now));
-                Ok(ring)
-            }
-            None => Err(Error::NotFound(String::new())),
+        let noted = self.change(&name, |ring| {
+            ring.released_at = ring.released_at.max(Some(now));
+            Ok(())
         });
         match noted.await {
             Ok(_) | Err(Error::NotFound(_)) => Ok(()),

@@ -24,11 +24,7 @@ pub async fn tidy(cx: &Cx) -> Result<()> {
         if !ring.is_due(cx.now) && !ring.has_spent(cx.now) {
             continue;
         }
-        let changed = cx.keys.update(&name, |present| {
-            let Some(ring) = present else {
-                return Err(Error::NotFound(format!("there is no key `{name}`")));
-            };
-            let mut ring = ring.clone();
+        let changed = cx.keys.change(&name, |ring| {
             ring.prune(cx.now);
             if ring.is_due(cx.now) {
                 let key = SigningKey::generate(ring.algorithm, cx.rng())
@@ -36,7 +32,7 @@ pub async fn tidy(cx: &Cx) -> Result<()> {
                 ring.rotate(&key, cx.now);
                 tracing::info!(key = %name, "a signing key has rotated");
             }
-            Ok(ring)
+            Ok(())
         });
         match changed.await {
             // Somebody has just deleted it.

@@ -39,14 +39,9 @@ impl Endpoint<State> for RotateKey {
     async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
         let stored = cx
             .keys
-            .update(&self.name, |present| {
-                let Some(ring) = present else {
-                    return Err(Error::NotFound(format!("there is no key `{}`", self.name)));
-                };
-                let mut ring = ring.clone();
+            .change(&self.name, |ring| {
                 let key = generate(ring.algorithm, cx)?;
-                add_version(&mut ring, &key, cx.now)?;
-                Ok(ring)
+                add_version(ring, &key, cx.now)
             })
             .await?;
         Ok(KeyView::of(&stored)?.into())
@@ -81,11 +76,7 @@ impl Endpoint<State> for RetireKey {
     async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
         let stored = cx
             .keys
-            .update(&self.name, |present| {
-                let Some(ring) = present else {
-                    return Err(Error::NotFound(format!("there is no key `{}`", self.name)));
-                };
-                let mut ring = ring.clone();
+            .change(&self.name, |ring| {
                 let signs = ring.versions.last().map_or(0, |version| version.version);
                 let number = self.version.unwrap_or(signs);
                 if number == signs {
@@ -103,7 +94,7 @@ impl Endpoint<State> for RetireKey {
                     ));
                 }
                 ring.drop_retired(MAX_VERSIONS.saturating_mul(2));
-                Ok(ring)
+                Ok(())
             })
             .await?;
         let entry = Entry {

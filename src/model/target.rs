@@ -169,3 +169,34 @@ pub struct Target {
     /// When it last changed.
     pub updated_at: Timestamp,
 }
+
+impl Target {
+    /// A target that offers nothing yet, without limits of its own.
+    #[must_use]
+    pub fn new(name: TargetName, now: Timestamp) -> Self {
+        Self {
+            name,
+            description: Description::default(),
+            credential_type: CredentialType::default(),
+            audience: Vec::new(),
+            actions: Vec::new(),
+            resources: Vec::new(),
+            labels: BTreeMap::new(),
+            default_ttl: Ttl::ZERO,
+            max_ttl: Ttl::LONGEST,
+            consent: Consent::default(),
+            signing_key: None,
+            claims: Map::new(),
+            max_uses: None,
+            proof_of_possession: false,
+            leased: false,
+            status_list: false,
+            vault_policies: Vec::new(),
+            vault_paths: Vec::new(),
+            vault_token_type: TokenType::default(),
+            vault_alias: false,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+}

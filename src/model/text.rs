@@ -67,7 +67,8 @@ pub fn check(text: &str, max: usize) -> Result<(), TextError> {
     }
 }
 
-/// Bytes in hexadecimal, in small letters.
+/// Bytes in hexadecimal, in small letters: such texts are names of storage keys
+/// too, and must not depend on case.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: [char; 16] = [

@@ -250,28 +250,9 @@ async fn release_key(cx: &Cx, name: &TargetName, next: Option<&KeyName>) -> Resu
 
 fn blank(name: &TargetName, now: Timestamp) -> Target {
     Target {
-        name: name.clone(),
-        description: Description::default(),
-        credential_type: CredentialType::default(),
         audience: Label::try_from(name.to_string()).into_iter().collect(),
-        actions: Vec::new(),
-        resources: Vec::new(),
-        labels: BTreeMap::new(),
-        default_ttl: Ttl::ZERO,
         max_ttl: LONGEST_TTL,
-        consent: Consent::None,
-        signing_key: None,
-        claims: Map::new(),
-        max_uses: None,
-        proof_of_possession: false,
-        leased: false,
-        status_list: false,
-        vault_policies: Vec::new(),
-        vault_paths: Vec::new(),
-        vault_token_type: TokenType::default(),
-        vault_alias: false,
-        created_at: now,
-        updated_at: now,
+        ..Target::new(name.clone(), now)
     }
 }
 

@@ -9,7 +9,7 @@ use vault_plugin_agentic::engine::policy::PolicySet;
 use vault_plugin_agentic::model::agent::{Agent, Mode, Software};
 use vault_plugin_agentic::model::decision::AccessRequest;
 use vault_plugin_agentic::model::ids::{AgentId, PolicyName};
-use vault_plugin_agentic::model::target::{Consent, CredentialType, Target, TokenType};
+use vault_plugin_agentic::model::target::Target;
 use vault_plugin_agentic::model::text::{Description, Label};
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 
@@ -114,27 +114,10 @@ fn agent() -> Agent {
 
 fn target() -> Target {
     Target {
-        name: "crm".parse().unwrap(),
-        description: Description::default(),
-        credential_type: CredentialType::Jwt,
-        audience: vec![],
         actions: vec!["read".parse().unwrap()],
         resources: vec!["customers/**".parse().unwrap()],
-        labels: BTreeMap::new(),
         default_ttl: Ttl::from_secs(60),
         max_ttl: Ttl::from_secs(300),
-        consent: Consent::None,
-        signing_key: None,
-        claims: serde_json::Map::new(),
-        max_uses: None,
-        proof_of_possession: false,
-        leased: false,
-        status_list: false,
-        vault_policies: Vec::new(),
-        vault_paths: Vec::new(),
-        vault_token_type: TokenType::default(),
-        vault_alias: false,
-        created_at: Timestamp::EPOCH,
-        updated_at: Timestamp::EPOCH,
+        ..Target::new("crm".parse().unwrap(), Timestamp::EPOCH)
     }
 }

@@ -18,7 +18,7 @@ use vault_plugin_agentic::model::authorization::Scope;
 use vault_plugin_agentic::model::decision::AccessRequest;
 use vault_plugin_agentic::model::delegation::{Delegation, DelegationStatus, Delegator};
 use vault_plugin_agentic::model::ids::{AgentId, ConsentId, DelegationId, PolicyName};
-use vault_plugin_agentic::model::target::{Consent, CredentialType, Target, TokenType};
+use vault_plugin_agentic::model::target::{Consent, Target};
 use vault_plugin_agentic::model::text::{Description, Label};
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 
@@ -363,28 +363,11 @@ pub(crate) fn agent(number: u8, name: &str) -> Agent {
 
 pub(crate) fn target(name: &str) -> Target {
     Target {
-        name: name.parse().unwrap(),
-        description: Description::default(),
-        credential_type: CredentialType::Jwt,
-        audience: vec![],
         actions: vec!["read".parse().unwrap(), "write".parse().unwrap()],
         resources: vec!["a/**".parse().unwrap()],
-        labels: BTreeMap::new(),
         default_ttl: Ttl::from_secs(60),
         max_ttl: Ttl::from_secs(3600),
-        consent: Consent::None,
-        signing_key: None,
-        claims: serde_json::Map::new(),
-        max_uses: None,
-        proof_of_possession: false,
-        leased: false,
-        status_list: false,
-        vault_policies: Vec::new(),
-        vault_paths: Vec::new(),
-        vault_token_type: TokenType::default(),
-        vault_alias: false,
-        created_at: Timestamp::EPOCH,
-        updated_at: Timestamp::EPOCH,
+        ..Target::new(name.parse().unwrap(), Timestamp::EPOCH)
     }
 }
 

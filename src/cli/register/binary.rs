@@ -1,11 +1,12 @@
 //! The file that a server will start.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use ring::digest::{SHA256, digest};
+
+use crate::model::text::hex;
 
 /// A binary that was read.
 pub(super) struct Binary {
@@ -18,10 +19,7 @@ pub(super) struct Binary {
 impl Binary {
     pub(super) fn read(path: &Path) -> Result<Self, String> {
         let content = fs::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let mut sha256 = String::new();
-        for byte in digest(&SHA256, &content).as_ref() {
-            let _ = write!(sha256, "{byte:02x}");
-        }
+        let sha256 = hex(digest(&SHA256, &content).as_ref());
         Ok(Self {
             path: path.to_owned(),
             sha256,

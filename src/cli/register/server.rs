@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use ureq::Agent;
 use ureq::http::Response;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::TlsConfig;
 
 use crate::cli::environment::Environment;
-use crate::framework::trust::SYSTEM_CERTIFICATES;
+use crate::framework::trust::{self, SYSTEM_CERTIFICATES};
 
 /// What an installation asks of a server.
 pub(super) trait Api {
@@ -128,19 +127,11 @@ fn tls(authority: Option<&Path>) -> Result<TlsConfig, String> {
     let file = file.ok_or("no certificate authorities: set BAO_CACERT or VAULT_CACERT")?;
     let at = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
     let text = fs::read(&file).map_err(|error| at(&error))?;
-    let mut certificates: Vec<Certificate<'static>> = Vec::new();
-    for item in parse_pem(&text) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| at(&error))? {
-            certificates.push(certificate);
-        }
-    }
+    let certificates = trust::certificates(&text).map_err(|error| at(&error))?;
     if certificates.is_empty() {
         return Err(at(&"no certificate in it"));
     }
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::from(certificates))
-        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .build())
+    Ok(trust::tls(certificates))
 }
 
 #[cfg(test)]
