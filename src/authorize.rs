@@ -15,14 +15,18 @@ use crate::decisions::recent::Decided;
 use crate::decisions::{events, log};
 use crate::delegations::{chain, uses};
 use crate::engine::facts::{
-    Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject, is_consented,
+    Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject, Upkeep, is_consented,
 };
 use crate::engine::{self, Decision, Permit};
 use crate::framework::error::{Error, Result};
+use crate::framework::system::Group;
+use crate::identity::settings::IdentitySettings;
+use crate::identity::{caller, human, presence};
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::consent::HumanConsent;
 use crate::model::decision::{AccessRequest, Outcome, Reason};
+use crate::model::identity::{Consequence, Presence};
 use crate::model::ids::{DecisionId, EntityId, PolicyName};
 use crate::model::time::Ttl;
 use crate::state::Cx;
@@ -34,6 +38,8 @@ pub struct Granted {
     pub decision: DecisionId,
     /// The permit. Issuing takes nothing else.
     pub permit: Permit,
+    /// What did not stand in the way, and an operator is to mend.
+    pub notes: Vec<Reason>,
 }
 
 /// A request that a human must agree to first.
@@ -85,12 +91,12 @@ pub struct Gathered {
 }
 
 /// Who asks, as far as that was proven.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Applicant {
     /// The agent. `None`: nobody that is registered.
     pub agent: Option<Arc<Agent>>,
-    /// Whether the agent's entity is disabled.
-    pub disabled: bool,
+    /// How the agent's entity stands.
+    pub presence: Presence,
     /// The authorization details of the token that it presented.
     pub token_details: Option<Scope>,
     /// For how long what it presented grants anything; no bound of its own
@@ -102,21 +108,48 @@ pub struct Applicant {
     /// Whether the answer is an operator's, who may learn of subjects what the
     /// agent may not. Default: no.
     pub sees_all: bool,
+    /// Whether something is decided, so that a baseline may learn the id of its
+    /// group. Default: no, as in a dry run.
+    pub learns: bool,
+}
+
+impl Default for Applicant {
+    /// Nobody.
+    fn default() -> Self {
+        Self {
+            agent: None,
+            presence: Presence::Gone,
+            token_details: None,
+            granted_for: None,
+            kind: Kind::default(),
+            sees_all: false,
+            learns: false,
+        }
+    }
 }
 
 impl Applicant {
+    /// A registered agent, as the host knows it now.
+    ///
+    /// # Errors
+    /// If the host does not say.
+    pub async fn agent(cx: &Cx, agent: Arc<Agent>) -> Result<Self> {
+        Ok(Self {
+            presence: presence::of_agent(cx, &agent).await?,
+            agent: Some(agent),
+            ..Self::default()
+        })
+    }
+
     /// The agent whose entity the caller's token belongs to.
     ///
     /// # Errors
-    /// If storage fails.
+    /// If storage or the host cannot say.
     pub async fn caller(cx: &Cx) -> Result<Self> {
-        let agent = match &cx.caller.entity_id {
-            Some(entity) => cx.agents.by_entity(entity).await?,
-            None => None,
-        };
-        // The host refuses the tokens of a disabled entity, so a caller's is not.
+        let caller = caller::of(cx).await?;
         Ok(Self {
-            agent,
+            agent: caller.agent.clone(),
+            presence: caller.presence,
             ..Self::default()
         })
     }
@@ -135,6 +168,10 @@ pub async fn authorize_as(
 ) -> Result<Authorized> {
     let began = Instant::now();
     let kind = applicant.kind;
+    let applicant = Applicant {
+        learns: true,
+        ..applicant
+    };
     // Before anything is decided: no decision may stay unrecorded.
     let config = cx.config.get().await?;
     let gathered = gather(cx, &request, applicant).await?;
@@ -161,12 +198,18 @@ pub async fn authorize_as(
             return Err(error);
         }
     };
+    let notes = &decision.notes;
     let (mut raced, mut waits) = (None, None);
     let (outcome, answer) = match settled {
         Settled::Permitted(permit) => {
             let decision = id.clone();
             let permit = *permit;
-            let granted = Granted { decision, permit };
+            let notes = notes.clone();
+            let granted = Granted {
+                decision,
+                permit,
+                notes,
+            };
             (Outcome::Allow, Ok(Authorized::Granted(Box::new(granted))))
         }
         Settled::Waits(consent) => {
@@ -262,11 +305,16 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
     let config = cx.config.get().await?;
     let library = cx.policies.library().await?;
     let target = cx.targets.get(&request.target).await?;
-    let actor = applicant.agent.map(|agent| Actor {
-        ceiling: library.ceiling(&agent),
-        agent,
-        disabled: applicant.disabled,
-    });
+    let identity = cx.identity.get().await?;
+    let actor = match applicant.agent {
+        Some(agent) => Some(Actor {
+            ceiling: library.ceiling(&agent),
+            owner_gone: owner_gone(cx, &identity, &agent).await?,
+            agent,
+            presence: applicant.presence,
+        }),
+        None => None,
+    };
     let chain = chain::of_request(cx, request, actor.as_ref(), &library).await?;
     let of_chain = chain.last().and_then(|hop| hop.delegation.subject.as_ref());
     // INVARIANT: an agent learns nothing, not even by the reason of a denial,
@@ -280,13 +328,13 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
     let presented = presented::of_request(cx, request, actor.as_ref(), target.as_deref(), &chain);
     let consent = presented.await?;
     let baseline = match &subject {
-        Some(subject) => {
-            cx.baselines
-                .of_subject(&subject.id, &subject.groups)
-                .await?
-        }
+        Some((subject, groups)) => cx.baselines.of_subject(&subject.id, groups).await?,
         None => None,
     };
+    if let Some((_, groups)) = subject.as_ref().filter(|_| applicant.learns) {
+        cx.baselines.saw(groups, cx.now).await?;
+    }
+    let subject = subject.map(|(subject, _)| subject);
     let details_required = actor
         .as_ref()
         .is_some_and(|actor| !actor.agent.optional_authorization_details);
@@ -303,6 +351,10 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
         consent,
         token_details: applicant.token_details,
         details_required,
+        upkeep: Upkeep {
+            owner_gone: identity.owner_gone,
+            review_overdue: identity.review_overdue,
+        },
         environment: Environment {
             now: cx.now,
             remote_addr: cx.caller.remote_addr,
@@ -324,19 +376,42 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
     Ok(Gathered { facts, baseline })
 }
 
-/// A human as the host knows them now. An entity that was merged into another
-/// is not the one that was named.
-async fn subject(cx: &Cx, id: &EntityId) -> Result<Option<Subject>> {
-    let (entity, groups) = tokio::try_join!(cx.system.entity(id), cx.system.groups(id))?;
-    Ok(entity
-        .filter(|entity| entity.id == id.as_str())
-        .map(|entity| Subject {
-            id: id.clone(),
-            name: entity.name,
-            disabled: entity.disabled,
-            groups: groups.into_iter().collect::<BTreeSet<_>>(),
-            metadata: entity.metadata,
-        }))
+/// The subject as the host knows it now, with its groups. An entity that was
+/// merged into another is not the one that was named.
+async fn subject(cx: &Cx, id: &EntityId) -> Result<Option<(Subject, Vec<Group>)>> {
+    let known = human::known(cx, id).await?;
+    let is_human = known.why_not.is_none();
+    let Some(entity) = known.entity.filter(|entity| entity.id == id.as_str()) else {
+        return Ok(None);
+    };
+    let groups = known.groups;
+    let subject = Subject {
+        id: id.clone(),
+        name: entity.name,
+        disabled: entity.disabled,
+        is_human,
+        groups: groups
+            .iter()
+            .map(|group| group.name.to_lowercase())
+            .collect::<BTreeSet<_>>(),
+        metadata: entity.metadata,
+    };
+    Ok(Some((subject, groups)))
+}
+
+/// Whether whoever answers for an agent is disabled or gone; asked only where
+/// something follows from it.
+///
+/// # Errors
+/// If the host does not say.
+pub async fn owner_gone(cx: &Cx, identity: &IdentitySettings, agent: &Agent) -> Result<bool> {
+    match &agent.owner_entity_id {
+        Some(owner) if identity.owner_gone != Consequence::Ignore => {
+            let found = cx.system.entity(owner).await?;
+            Ok(!presence::of(owner, found.as_ref()).is_present())
+        }
+        Some(_) | None => Ok(false),
+    }
 }
 
 fn explained(

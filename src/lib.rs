@@ -13,6 +13,7 @@ pub mod delegations;
 pub mod engine;
 pub mod export;
 pub mod framework;
+pub mod identity;
 pub mod issuers;
 pub mod jose;
 pub mod keys;

@@ -4,20 +4,22 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use ring::rand::SystemRandom;
+use ring::rand::{SecureRandom as _, SystemRandom};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::activity::api as activity;
-use crate::agents::{api as agents, enterprise, own};
+use crate::agents::{api as agents, enterprise, list as agent_list, own};
 use crate::baselines::api as baselines;
 use crate::config::api as config;
 use crate::config::store::DEFAULT_KEY;
 use crate::consents::{api as consents, oversight as consent_oversight};
+use crate::credentials::opaque::SECRET;
 use crate::credentials::store::HashKeyRecord;
 use crate::credentials::{
-    api as credentials, leases, revoke_api, status_api, tidy as credentials_tidy, verify_api,
+    api as credentials, leases, oversight as credential_oversight, revoke_api, status_api,
+    tidy as credentials_tidy, verify_api,
 };
 use crate::decisions::{api as decisions, authzen, events, list as decision_list, log, mine};
 use crate::delegations::{
@@ -25,7 +27,7 @@ use crate::delegations::{
 };
 use crate::export::{api as export, store::SettingsRecord};
 use crate::framework::backend::{Backend, Factory, MountConfig, MountType, SpecialPaths};
-use crate::framework::endpoint::{Audience, Endpoint, Place, Route, Verb};
+use crate::framework::endpoint::{Audience, Endpoint, GOVERNED, Place, Route, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::record::Record as _;
 use crate::framework::request::{Operation, Request};
@@ -34,6 +36,8 @@ use crate::framework::router::Router;
 use crate::framework::storage::{Storage, Write};
 use crate::framework::system::SystemView;
 use crate::framework::{help, openapi};
+use crate::identity::admit::{Arrival, admit};
+use crate::identity::{api as identity, sweep};
 use crate::issuers::check::CheckIssuer;
 use crate::issuers::{api as issuers, subjects};
 use crate::jose::alg::Algorithm;
@@ -72,6 +76,9 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<Info<true>>(),
         Route::of::<config::ReadConfig>(),
         Route::of::<config::WriteConfig>(),
+        Route::of::<identity::ReadIdentity>(),
+        Route::of::<identity::WriteIdentity>(),
+        Route::of::<identity::ResetIdentity>(),
         Route::of::<keys::ListKeys>(),
         Route::of::<keys::ReadKey>(),
         Route::of::<keys::WriteKey>(),
@@ -82,7 +89,11 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<discovery::ReadDiscovery<true>>(),
         Route::of::<discovery::ReadDiscovery<false>>(),
         Route::of::<status_api::ReadStatusList>(),
-        Route::of::<agents::ListAgents>(),
+        Route::of::<agent_list::ListAgents>(),
+        Route::of::<agent_list::ListFormer>(),
+        Route::of::<agent_list::ReadFormer>(),
+        Route::of::<agent_list::ForgetFormer>(),
+        Route::of::<agent_list::ListOrphans>(),
         Route::of::<agents::WriteAgent<false>>(),
         Route::of::<agents::WriteAgent<true>>(),
         Route::of::<agents::ReadAgent>(),
@@ -103,6 +114,7 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<enterprise::ReadRegistrationByEntity>(),
         Route::of::<targets::ListTargets>(),
         Route::of::<targets::ReadTarget>(),
+        Route::of::<targets::ReadOwnTarget>(),
         Route::of::<targets::WriteTarget>(),
         Route::of::<targets::DeleteTarget>(),
         Route::of::<ReadAcl>(),
@@ -111,6 +123,7 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<policies::ListPolicies>(),
         Route::of::<policies::ReadPolicy>(),
         Route::of::<policies::WritePolicy>(),
+        Route::of::<policies::CheckPolicy>(),
         Route::of::<policies::DeletePolicy>(),
         Route::of::<baselines::ListEntityBaselines>(),
         Route::of::<baselines::ReadEntityBaseline>(),
@@ -149,6 +162,7 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<verify_api::Redeem>(),
         Route::of::<revoke_api::RevokeCredentials>(),
         Route::of::<revoke_api::RevokeOwn>(),
+        Route::of::<credential_oversight::Revoke>(),
         Route::of::<issuers::ListIssuers>(),
         Route::of::<issuers::ReadIssuer>(),
         Route::of::<issuers::WriteIssuer>(),
@@ -159,6 +173,7 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<subjects::WriteSubject>(),
         Route::of::<subjects::DeleteSubject>(),
         Route::of::<decisions::Evaluate>(),
+        Route::of::<decisions::EvaluateOwn>(),
         Route::of::<decision_list::ListDecisions>(),
         Route::of::<decision_list::ReadDecision>(),
         Route::of::<decision_list::VerifyDecisions>(),
@@ -257,7 +272,7 @@ impl<C: Clock + 'static> Factory for Mounts<C> {
         storage: Arc<dyn Storage>,
         system: Arc<dyn SystemView>,
     ) -> Arc<dyn Backend> {
-        let state = State::new(&storage, system);
+        let state = State::new(&storage, system, &config.plugin);
         if let Some(directory) = &self.export_directory {
             state.export.allow_files_in(directory.clone(), &config.uuid);
         }
@@ -294,7 +309,7 @@ impl Backend for Mount {
             .map(|route| host_pattern(route.place.path))
             .collect();
         SpecialPaths {
-            root: Vec::new(),
+            root: GOVERNED.map(str::to_owned).to_vec(),
             unauthenticated,
             seal_wrap_storage: vec![
                 KeyRecord::PREFIX.to_owned(),
@@ -383,6 +398,8 @@ async fn tidy(cx: &Cx) -> Result<()> {
     delegations_tidy::tidy(cx).await?;
     credentials_tidy::tidy(cx).await?;
     keys_tidy::tidy(cx).await?;
+    sweep::sweep(cx).await?;
+    cx.baselines.remember().await?;
     cx.export.apply().await?;
     log::tidy(cx).await
 }
@@ -409,9 +426,16 @@ impl Mount {
     async fn serve(&self, request: Request) -> Result<Option<Response>> {
         let (route, captures) = router(self.mount_type).route(request.operation, &request.path)?;
         let cx = self.context(&request);
-        let answer = match admit(route.audience, request.unauthenticated, &cx).await {
+        let arrival = Arrival {
+            unauthenticated: request.unauthenticated,
+            carries_login: request.login.is_some(),
+        };
+        let answer = match admit(route.audience, arrival, &cx).await {
             Ok(()) => route.serve(request.data, captures, &cx).await,
-            Err(refused) => Err(refused),
+            Err(refused) => {
+                events::not_admitted(&cx, route.audience, &route.place, &refused).await;
+                return Err(refused.error);
+            }
         };
         // A decision has noted what it says, and is recorded already.
         if let Err(error) = &answer
@@ -432,6 +456,16 @@ impl Mount {
             };
             self.storage.commit(vec![write]).await?;
         }
+        // For the words of questions, and the hashes of opaque tokens: a standby
+        // cannot make it when it is asked.
+        let random = || {
+            let mut key = [0; SECRET];
+            SystemRandom::new()
+                .fill(&mut key)
+                .map_err(|_| Error::Internal("no random bytes".to_owned()))?;
+            Ok(key)
+        };
+        self.state.credentials.ensure_hasher(random).await?;
         let make = || {
             SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new())
                 .map_err(|error| Error::Internal(format!("no default key: {error}")))
@@ -467,35 +501,6 @@ impl Mount {
             data: data.to_string(),
             ..Response::default()
         })
-    }
-}
-
-/// Refuses callers whom a path is not for, whatever the server's ACL says.
-async fn admit(audience: Audience, unauthenticated: bool, cx: &Cx) -> Result<()> {
-    match audience {
-        Audience::Operator | Audience::Caller if unauthenticated => {
-            Err(Error::Denied("permission denied".to_owned()))
-        }
-        // Whatever entity the host gives it: that may be an alias' own, which no
-        // record here knows.
-        Audience::Caller if session::is_of_login(&cx.caller.display_name) => Err(Error::Denied(
-            "this token is an agent's, for one request elsewhere: come with the agent's own"
-                .to_owned(),
-        )),
-        Audience::Public | Audience::Caller => Ok(()),
-        Audience::Operator if session::is_of_login(&cx.caller.display_name) => Err(Error::Denied(
-            "this token is an agent's, and agents may not govern: ask an operator".to_owned(),
-        )),
-        Audience::Operator => match &cx.caller.entity_id {
-            Some(entity) => match cx.agents.by_entity(entity).await? {
-                Some(agent) => Err(Error::Denied(format!(
-                    "`{}` is a registered agent, and agents may not govern: ask an operator",
-                    agent.name
-                ))),
-                None => Ok(()),
-            },
-            None => Ok(()),
-        },
     }
 }
 

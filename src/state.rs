@@ -25,6 +25,8 @@ use crate::framework::error::Result;
 use crate::framework::request;
 use crate::framework::storage::Storage;
 use crate::framework::system::SystemView;
+use crate::identity::settings::IdentityStore;
+use crate::identity::sweep::Cursor;
 use crate::issuers::fetch::Network;
 use crate::issuers::keys::KeySets;
 use crate::issuers::store::IssuerStore;
@@ -44,11 +46,20 @@ pub type Cx = request::Cx<State>;
 /// The host tells nobody when an operator tunes it.
 const LEASE_LIMIT_TRUST: Duration = Duration::from_secs(5);
 
+/// What the catalog calls this plugin, where the host does not say.
+const PLUGIN: &str = "agentic";
+
 /// The state of one mount.
 #[derive(Debug)]
 pub struct State {
     /// The settings.
     pub config: ConfigStore,
+    /// Whose entities are humans, and who does not govern.
+    pub identity: IdentityStore,
+    /// Where the last look at the agents stopped.
+    pub swept: Cursor,
+    /// What the catalog calls this plugin, which is the type of its mounts.
+    pub plugin: String,
     /// The signing keys.
     pub keys: KeyStore,
     /// The registry.
@@ -58,7 +69,7 @@ pub struct State {
     /// The policies.
     pub policies: PolicyStore,
     /// What subjects may do.
-    pub baselines: BaselineStore,
+    pub baselines: Arc<BaselineStore>,
     /// Named network ranges.
     pub locations: LocationStore,
     /// What humans passed to agents, and agents to agents.
@@ -106,16 +117,19 @@ pub struct State {
 impl State {
     /// The state over a mount's storage. Touches neither storage nor host.
     #[must_use]
-    pub fn new(storage: &Arc<dyn Storage>, system: Arc<dyn SystemView>) -> Self {
+    pub fn new(storage: &Arc<dyn Storage>, system: Arc<dyn SystemView>, plugin: &str) -> Self {
         // Until the host has said otherwise, what is read is not trusted for long.
         let standby = Arc::new(AtomicBool::new(true));
         Self {
             config: ConfigStore::new(storage, &standby),
+            identity: IdentityStore::new(storage, &standby),
+            swept: Cursor::default(),
+            plugin: if plugin.is_empty() { PLUGIN } else { plugin }.to_owned(),
             keys: KeyStore::new(storage, &standby),
             agents: AgentStore::new(storage, &standby),
             targets: TargetStore::new(storage, &standby),
             policies: PolicyStore::new(storage, &standby),
-            baselines: BaselineStore::new(storage, &standby),
+            baselines: Arc::new(BaselineStore::new(storage, &standby)),
             locations: LocationStore::new(storage, &standby),
             delegations: DelegationStore::new(storage, &standby),
             consents: ConsentStore::new(storage, &standby),
@@ -188,6 +202,7 @@ impl State {
     /// Another node changed `key`: drops what it may have made stale.
     pub fn invalidate(&self, key: &str) {
         let known = self.config.invalidate(key)
+            || self.identity.invalidate(key)
             || self.keys.invalidate(key)
             || self.agents.invalidate(key)
             || self.targets.invalidate(key)

@@ -94,7 +94,7 @@ impl Endpoint<State> for ListActivity {
         path: "activity",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Listing;
 
     async fn handle(self, _: &Cx) -> Result<Reply<Listing>> {
@@ -121,7 +121,7 @@ macro_rules! lists {
                 path: $path,
                 verb: Verb::List,
             };
-            const AUDIENCE: Audience = Audience::Operator;
+            const AUDIENCE: Audience = Audience::Governed;
             type Output = Listing;
 
             async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
@@ -165,7 +165,7 @@ impl Endpoint<State> for ReadAgentActivity {
         path: "activity/agents/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ActivityView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ActivityView>> {
@@ -190,7 +190,7 @@ impl Endpoint<State> for ReadSubjectActivity {
         path: "activity/subjects/{id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ActivityView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ActivityView>> {
@@ -211,7 +211,7 @@ impl Endpoint<State> for ReadTargetActivity {
         path: "activity/targets/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ActivityView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ActivityView>> {

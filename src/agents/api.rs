@@ -1,19 +1,22 @@
 //! `agents/…`: the registry.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::agents::input::{self, AgentInput};
 use crate::decisions::entry::Kind;
 use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
-use crate::framework::error::{Error, Result};
-use crate::framework::response::{Listing, Reply};
+use crate::framework::error::{Error, Result, needed};
+use crate::framework::response::Reply;
+use crate::identity::presence;
 use crate::jose::jwk::RegisteredKey;
-use crate::model::agent::{Agent, Mode, Software, Status, Suspension};
+use crate::model::agent::{Agent, FormerAgent, Mode, Software, Status, Suspension};
+use crate::model::identity::Presence;
 use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
 use crate::model::text::{Description, Label};
 use crate::model::time::{OptionalTime, Timestamp};
@@ -27,6 +30,11 @@ pub struct AgentView {
     entity_id: EntityId,
     description: Description,
     owner: Label,
+    /// Identity entity of whoever answers for it; empty: nobody that the server
+    /// knows.
+    owner_entity_id: String,
+    /// By when somebody has to look at it again; empty: no such time.
+    review_by: OptionalTime,
     labels: BTreeMap<String, String>,
     ceiling_policies: Vec<PolicyName>,
     no_default_ceiling_policy: bool,
@@ -36,10 +44,18 @@ pub struct AgentView {
     public_keys: Vec<RegisteredKey>,
     issuer: String,
     subject: String,
+    /// Id of the issuer's definition that vouches for it; empty: none yet.
+    issuer_config_id: String,
     software: Software,
     optional_authorization_details: bool,
     /// Whether it may act now.
     status: Status,
+    /// How its identity entity stands: `present`, `disabled`, `moved` (its aliases
+    /// are gone), `merged` or `gone`; empty where the server was not asked. Only
+    /// with `present` it may do anything.
+    entity_status: &'static str,
+    /// The aliases that its entity was seen with, as `accessor/name`.
+    aliases: Vec<String>,
     /// Why it was suspended; empty if it is not.
     suspended_reason: Description,
     /// When it was suspended; empty if it is not.
@@ -54,6 +70,16 @@ pub struct AgentView {
 }
 
 impl AgentView {
+    /// The view of an agent, as the host knows its entity now. That is left out if
+    /// the host does not say: what was done is done.
+    pub async fn known(cx: &Cx, agent: &Agent) -> Self {
+        let presence = presence::of_agent(cx, agent).await.ok();
+        Self {
+            entity_status: presence.map_or("", Presence::as_str),
+            ..Self::of(agent, cx.now)
+        }
+    }
+
     /// The view of an agent at `now`.
     #[must_use]
     pub fn of(agent: &Agent, now: Timestamp) -> Self {
@@ -66,6 +92,8 @@ impl AgentView {
             entity_id: agent.entity_id,
             description: agent.description,
             owner: agent.owner,
+            owner_entity_id: agent.owner_entity_id.map(String::from).unwrap_or_default(),
+            review_by: OptionalTime(agent.review_by),
             labels: agent.labels,
             ceiling_policies: agent.ceiling_policies,
             no_default_ceiling_policy: agent.no_default_ceiling_policy,
@@ -75,6 +103,13 @@ impl AgentView {
             public_keys: agent.public_keys,
             issuer: agent.issuer,
             subject: agent.subject,
+            issuer_config_id: agent.issuer_record.map(String::from).unwrap_or_default(),
+            entity_status: "",
+            aliases: agent
+                .aliases
+                .iter()
+                .map(|alias| format!("{}/{}", alias.accessor, alias.name))
+                .collect(),
             software: agent.software,
             optional_authorization_details: agent.optional_authorization_details,
             status,
@@ -88,41 +123,6 @@ impl AgentView {
             updated_at: agent.updated_at,
             created_by: agent.created_by,
         }
-    }
-}
-
-/// List the registered agents, with id, status and owner of each.
-#[derive(Debug, Deserialize, JsonSchema)]
-pub struct ListAgents {
-    /// Show names after this one only.
-    #[serde(default)]
-    after: String,
-    /// Show at most this many; 0 shows all.
-    #[serde(default)]
-    limit: u32,
-}
-
-impl Endpoint<State> for ListAgents {
-    const PLACE: Place = Place {
-        path: "agents",
-        verb: Verb::List,
-    };
-    const AUDIENCE: Audience = Audience::Operator;
-    const ITEM: &'static str = "Agent";
-    type Output = Listing;
-
-    async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
-        let mut listing = Listing::default();
-        for agent in cx.agents.page(&self.after, self.limit).await? {
-            let info = json!({
-                "id": agent.id,
-                "status": agent.status(cx.now),
-                "owner": agent.owner,
-            });
-            listing.key_info.insert(agent.name.to_string(), info);
-            listing.keys.push(agent.name.to_string());
-        }
-        Ok(listing.into())
     }
 }
 
@@ -145,6 +145,13 @@ pub struct WriteAgent<const BY_PATH: bool> {
     description: Option<Description>,
     /// The team or person who answers for the agent.
     owner: Option<Label>,
+    /// Identity entity of whoever answers for the agent. Empty: nobody that the
+    /// server knows. `owner_gone` under `config/identity` says what follows when it
+    /// is disabled or gone.
+    owner_entity_id: Option<String>,
+    /// By when somebody has to look at the agent again, in RFC 3339. Empty: no
+    /// such time. `review_overdue` under `config/identity` says what follows.
+    review_by: Option<OptionalTime>,
     /// Facts about the agent that policies may refer to, as `key=value`.
     labels: Option<BTreeMap<String, String>>,
     /// Policies of this mount that bound whatever the agent does.
@@ -181,8 +188,9 @@ impl<const BY_PATH: bool> Endpoint<State> for WriteAgent<BY_PATH> {
         },
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = if BY_PATH { "Agent" } else { "" };
+    const NAMED_BY: &'static str = if BY_PATH { "" } else { "name" };
     type Output = AgentView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
@@ -197,6 +205,8 @@ impl<const BY_PATH: bool> Endpoint<State> for WriteAgent<BY_PATH> {
             entity_id: self.entity_id,
             description: self.description,
             owner: self.owner,
+            owner_entity_id: self.owner_entity_id.as_deref().map(owner).transpose()?,
+            review_by: self.review_by.map(|by| by.0),
             labels: self.labels,
             ceiling_policies: self.ceiling_policies,
             no_default_ceiling_policy: self.no_default_ceiling_policy,
@@ -209,14 +219,32 @@ impl<const BY_PATH: bool> Endpoint<State> for WriteAgent<BY_PATH> {
             software: self.software,
             optional_authorization_details: self.optional_authorization_details,
         };
-        let agent = input::register(cx, &self.name, input).await?;
+        let agent = input::register(cx, &self.name, input, false).await?;
         let warnings = if agent.ceiling_policies.is_empty() {
             vec!["the agent has no ceiling policy yet, so every request of it is denied".to_owned()]
         } else {
             Vec::new()
         };
-        Ok(Reply::Data(AgentView::of(&agent, cx.now), warnings))
+        Ok(Reply::Data(AgentView::known(cx, &agent).await, warnings))
     }
+}
+
+/// Reads the entity of an owner; empty is nobody.
+fn owner(text: &str) -> Result<Option<EntityId>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.parse() {
+        Ok(id) => Ok(Some(id)),
+        Err(problem) => Err(Error::field("owner_entity_id", problem)),
+    }
+}
+
+async fn shown(cx: &Cx, agent: Option<Arc<Agent>>) -> Result<Reply<AgentView>> {
+    Ok(match agent {
+        Some(agent) => AgentView::known(cx, &agent).await.into(),
+        None => Reply::Nothing,
+    })
 }
 
 /// Read a registered agent.
@@ -231,13 +259,12 @@ impl Endpoint<State> for ReadAgent {
         path: "agents/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Agent";
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        let agent = cx.agents.by_name(&self.name).await?;
-        Ok(agent.map(|agent| AgentView::of(&agent, cx.now)).into())
+        shown(cx, cx.agents.by_name(&self.name).await?).await
     }
 }
 
@@ -245,7 +272,8 @@ impl Endpoint<State> for ReadAgent {
 ///
 /// From then on it is refused, and whatever it holds is inactive; a verifier that
 /// only checks signatures accepts a JWT until it expires. Registering the same name again makes a new agent with a new id,
-/// which inherits nothing.
+/// which inherits nothing. Its identity entity and aliases stay known as those of a
+/// former agent, which can neither govern nor consent: see `agents/former/`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct DeleteAgent {
     /// Name of the agent.
@@ -257,17 +285,40 @@ impl Endpoint<State> for DeleteAgent {
         path: "agents/{name}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Agent";
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
         if let Some(agent) = cx.agents.by_name(&self.name).await? {
-            cx.agents.remove(&agent.id).await?;
-            log::record(cx, log::about(cx, Kind::AgentDelete, &agent));
+            remove(cx, &agent).await?;
         }
         Ok(Reply::Nothing)
     }
+}
+
+/// Removes an agent, with what is kept of it: whoever logs in by one of its
+/// aliases, or has its entity, was an agent.
+///
+/// # Errors
+/// If storage fails. A host that does not say what the entity is now is no
+/// reason to leave an agent there: the aliases that are known are kept.
+pub async fn remove(cx: &Cx, agent: &Agent) -> Result<()> {
+    let entity = cx.system.entity(&agent.entity_id).await.ok().flatten();
+    let seen = entity.as_ref().map(presence::keys).unwrap_or_default();
+    cx.agents
+        .remove(&agent.id, |agent| FormerAgent {
+            id: agent.id.clone(),
+            name: agent.name.clone(),
+            entity_id: agent.entity_id.clone(),
+            aliases: agent.aliases.union(&seen).cloned().collect(),
+            owner: agent.owner.clone(),
+            deleted_at: cx.now,
+            deleted_by: cx.caller.label(),
+        })
+        .await?;
+    log::record(cx, log::about(cx, Kind::AgentDelete, agent));
+    Ok(())
 }
 
 /// Read a registered agent by its id.
@@ -282,12 +333,11 @@ impl Endpoint<State> for ReadAgentById {
         path: "agents/id/{id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        let agent = cx.agents.get(&self.id).await?;
-        Ok(agent.map(|agent| AgentView::of(&agent, cx.now)).into())
+        shown(cx, cx.agents.get(&self.id).await?).await
     }
 }
 
@@ -303,12 +353,11 @@ impl Endpoint<State> for ReadAgentByEntity {
         path: "agents/entity-id/{entity_id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        let agent = cx.agents.by_entity(&self.entity_id).await?;
-        Ok(agent.map(|agent| AgentView::of(&agent, cx.now)).into())
+        shown(cx, cx.agents.by_entity(&self.entity_id).await?).await
     }
 }
 
@@ -330,11 +379,11 @@ impl Endpoint<State> for SuspendAgent {
         path: "agents/{name}/suspend",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        switch(cx, &self.name, Kind::AgentSuspend, |agent| {
+        switch(cx, &self.name, Kind::AgentSuspend, None, |agent| {
             suspend(agent, self.reason, cx);
         })
         .await
@@ -346,6 +395,8 @@ impl Endpoint<State> for SuspendAgent {
 pub struct ResumeAgent {
     /// Name of the agent.
     name: AgentName,
+    /// Why. Needed: it gives authority back.
+    reason: Description,
 }
 
 impl Endpoint<State> for ResumeAgent {
@@ -353,11 +404,12 @@ impl Endpoint<State> for ResumeAgent {
         path: "agents/{name}/resume",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        switch(cx, &self.name, Kind::AgentResume, |agent| {
+        let reason = needed(&self.reason)?;
+        switch(cx, &self.name, Kind::AgentResume, Some(reason), |agent| {
             agent.suspended = None
         })
         .await
@@ -374,8 +426,7 @@ impl Endpoint<State> for ResumeAgent {
 pub struct RevokeAgent {
     /// Name of the agent.
     name: AgentName,
-    /// Why.
-    #[serde(default)]
+    /// Why. Needed: it cannot be undone.
     reason: Description,
 }
 
@@ -384,11 +435,12 @@ impl Endpoint<State> for RevokeAgent {
         path: "agents/{name}/revoke",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = AgentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AgentView>> {
-        switch(cx, &self.name, Kind::AgentRevoke, |agent| {
+        needed(&self.reason)?;
+        switch(cx, &self.name, Kind::AgentRevoke, None, |agent| {
             agent.epoch = agent.epoch.saturating_add(1);
             // It counts more than a suspension before it.
             agent.suspended = None;
@@ -410,6 +462,7 @@ async fn switch(
     cx: &Cx,
     name: &AgentName,
     kind: Kind,
+    reason: Option<&str>,
     change: impl FnOnce(&mut Agent) + Send,
 ) -> Result<Reply<AgentView>> {
     let Some(agent) = cx.agents.by_name(name).await? else {
@@ -424,9 +477,9 @@ async fn switch(
         })
         .await?;
     let mut entry = log::about(cx, kind, &changed);
-    if let Some(suspension) = &changed.suspended {
-        suspension.reason.as_str().clone_into(&mut entry.purpose);
-    }
+    let suspension = changed.suspended.as_ref();
+    let reason = reason.or_else(|| suspension.map(|suspension| suspension.reason.as_str()));
+    reason.unwrap_or_default().clone_into(&mut entry.purpose);
     log::record(cx, entry);
-    Ok(AgentView::of(&changed, cx.now).into())
+    Ok(AgentView::known(cx, &changed).await.into())
 }

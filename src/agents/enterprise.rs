@@ -6,9 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::agents::api::remove;
 use crate::agents::input::{self, AgentInput};
-use crate::decisions::entry::Kind;
-use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
@@ -71,6 +70,9 @@ fn replace_all(
 }
 
 /// Register an agent (Vault Enterprise's registry API).
+///
+/// One of that name that is registered already is left as it is: change it under
+/// `registration/id/:id`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Register {
     /// Name of the agent.
@@ -99,7 +101,8 @@ impl Endpoint<State> for Register {
         path: "register",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
+    const NAMED_BY: &'static str = "display_name";
     type Output = RegistrationView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
@@ -110,6 +113,11 @@ impl Endpoint<State> for Register {
     }
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
+        // The same again is no change, and anything else no registration.
+        let present = cx.agents.by_name(&self.display_name).await?;
+        if let Some(agent) = present.filter(|agent| self.is(agent)) {
+            return Ok(RegistrationView::of(&agent).into());
+        }
         let input = AgentInput {
             entity_id: Some(self.entity_id),
             ..replace_all(
@@ -120,8 +128,20 @@ impl Endpoint<State> for Register {
                 self.optional_authorization_details,
             )
         };
-        let agent = input::register(cx, &self.display_name, input).await?;
+        let agent = input::register(cx, &self.display_name, input, true).await?;
         Ok(RegistrationView::of(&agent).into())
+    }
+}
+
+impl Register {
+    /// Whether an agent is what it says already.
+    fn is(&self, agent: &Agent) -> bool {
+        agent.entity_id == self.entity_id
+            && agent.ceiling_policies == self.ceiling_policies
+            && agent.no_default_ceiling_policy == self.no_default_ceiling_policy
+            && agent.description == self.description
+            && agent.owner == self.owner
+            && agent.optional_authorization_details == self.optional_authorization_details
     }
 }
 
@@ -157,10 +177,15 @@ impl Endpoint<State> for ReplaceRegistration {
         path: "registration/id/{id}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = RegistrationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
+        if self.display_name.is_none() && self.entity_id.is_none() {
+            return Err(Error::Invalid(
+                "missing required field \"display_name\": a replacement names the agent that it is about, by `display_name` or `entity_id`".to_owned(),
+            ));
+        }
         let input = AgentInput {
             entity_id: self.entity_id,
             ..replace_all(
@@ -171,7 +196,7 @@ impl Endpoint<State> for ReplaceRegistration {
                 self.optional_authorization_details,
             )
         };
-        input::check(cx, &input).await?;
+        let found = input::check(cx, &input).await?;
         let name = self.display_name;
         let agent = cx
             .agents
@@ -182,7 +207,7 @@ impl Endpoint<State> for ReplaceRegistration {
                         "cannot change; delete the registration and make a new one",
                     ));
                 }
-                input::apply(agent, input, cx)
+                input::apply(agent, input, found, cx)
             })
             .await?;
         Ok(RegistrationView::of(&agent).into())
@@ -201,7 +226,7 @@ impl Endpoint<State> for ReadRegistration {
         path: "registration/id/{id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = RegistrationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
@@ -222,13 +247,12 @@ impl Endpoint<State> for DeleteRegistration {
         path: "registration/id/{id}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = RegistrationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
         if let Some(agent) = cx.agents.get(&self.id).await? {
-            cx.agents.remove(&self.id).await?;
-            log::record(cx, log::about(cx, Kind::AgentDelete, &agent));
+            remove(cx, &agent).await?;
         }
         Ok(Reply::Nothing)
     }
@@ -246,7 +270,7 @@ impl Endpoint<State> for ReadRegistrationByName {
         path: "registration/display-name/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = RegistrationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
@@ -267,7 +291,7 @@ impl Endpoint<State> for ReadRegistrationByEntity {
         path: "registration/entity-id/{entity_id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = RegistrationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RegistrationView>> {
@@ -292,7 +316,7 @@ impl Endpoint<State> for ListRegistrations {
         path: "registration/id",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Listing;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
@@ -326,7 +350,7 @@ impl Endpoint<State> for ListRegistrationNames {
         path: "registration/display-name",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Listing;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {

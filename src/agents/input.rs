@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::framework::error::{Error, Result};
+use crate::identity::presence;
 use crate::jose::jwk::RegisteredKey;
 use crate::model::agent::{Agent, MAX_DELEGATION_DEPTH, Mode, Software};
-use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
+use crate::model::identity::AliasKey;
+use crate::model::ids::{AgentId, AgentName, EntityId, IssuerId, PolicyName};
 use crate::model::text::{self, Description, Label};
 use crate::model::time::Timestamp;
 use crate::state::Cx;
@@ -14,6 +16,8 @@ use crate::state::Cx;
 /// The most labels a thing may have.
 pub const MAX_LABELS: usize = 64;
 const MAX_POLICIES: usize = 64;
+/// Paths beside those of agents.
+const RESERVED: [&str; 1] = ["former"];
 const MAX_KEYS: usize = 16;
 
 /// Fields of an agent; `None` leaves what is there.
@@ -23,6 +27,8 @@ pub struct AgentInput {
     pub entity_id: Option<EntityId>,
     pub description: Option<Description>,
     pub owner: Option<Label>,
+    pub owner_entity_id: Option<Option<EntityId>>,
+    pub review_by: Option<Option<Timestamp>>,
     pub labels: Option<BTreeMap<String, String>>,
     pub ceiling_policies: Option<Vec<PolicyName>>,
     pub no_default_ceiling_policy: Option<bool>,
@@ -36,61 +42,83 @@ pub struct AgentInput {
     pub optional_authorization_details: Option<bool>,
 }
 
-/// Registers an agent under `name`, or changes the one that has it.
+/// Registers an agent under `name`, or changes the one that has it, unless it is
+/// to be a new one.
 ///
 /// # Errors
-/// What is wrong with the input, by field.
+/// What is wrong with the input, by field; [`Error::Conflict`] if there is one
+/// where there was to be none.
 pub async fn register(
     cx: &Cx,
     name: &AgentName,
     input: AgentInput,
+    new_only: bool,
 ) -> Result<std::sync::Arc<Agent>> {
-    check(cx, &input).await?;
+    let found = check(cx, &input).await?;
     let random = cx.random()?;
     cx.agents
         .register(name, |present| match present {
             Some(agent) => {
+                cx.check_new(true)?;
+                if new_only {
+                    return Err(taken(agent));
+                }
                 let mut agent = agent.clone();
-                apply(&mut agent, input, cx)?;
+                apply(&mut agent, input, found, cx)?;
                 Ok(agent)
             }
             None => {
+                check_new_name(name)?;
                 let Some(entity_id) = input.entity_id.clone() else {
                     return Err(Error::Invalid("missing required field \"entity_id\": a new agent needs the identity entity that it is".to_owned()));
                 };
-                let mut agent = blank(AgentId::mint(cx.now, random), name.clone(), entity_id, cx);
-                apply(&mut agent, input, cx)?;
+                let id = AgentId::mint(cx.now, random);
+                let mut agent = Agent {
+                    created_by: cx.caller.label(),
+                    ..Agent::new(id, name.clone(), entity_id, cx.now)
+                };
+                apply(&mut agent, input, found, cx)?;
                 Ok(agent)
             }
         })
         .await
 }
 
-fn blank(id: AgentId, name: AgentName, entity_id: EntityId, cx: &Cx) -> Agent {
-    Agent {
-        id,
-        name,
-        entity_id,
-        description: Description::default(),
-        owner: Label::default(),
-        labels: BTreeMap::new(),
-        ceiling_policies: Vec::new(),
-        no_default_ceiling_policy: false,
-        delegation_modes: BTreeSet::from([Mode::Autonomous, Mode::OnBehalfOf]),
-        max_delegation_depth: 1,
-        expires_at: None,
-        public_keys: Vec::new(),
-        issuer: String::new(),
-        subject: String::new(),
-        software: Software::default(),
-        optional_authorization_details: true,
-        suspended: None,
-        epoch: 0,
-        credentials_revoked_at: None,
-        created_at: cx.now,
-        updated_at: cx.now,
-        created_by: cx.caller.label(),
+fn taken(agent: &Agent) -> Error {
+    Error::Conflict(format!(
+        "there is an agent `{}` already, with the id {}; change it under its own path",
+        agent.name, agent.id
+    ))
+}
+
+/// Names that would be taken for something else: an agent's id, or a path beside
+/// the agents'. An agent of 0.1 that has one keeps it.
+fn check_new_name(name: &AgentName) -> Result<()> {
+    if name.as_str().parse::<AgentId>().is_ok() {
+        return Err(Error::field(
+            "name",
+            "looks like an agent's id; choose a name that nobody can mistake for one",
+        ));
     }
+    if RESERVED
+        .iter()
+        .any(|word| word.eq_ignore_ascii_case(name.as_str()))
+    {
+        return Err(Error::field(
+            "name",
+            format_args!("`{name}` is the name of a path; choose another"),
+        ));
+    }
+    Ok(())
+}
+
+/// What the host and the stores say of an agent that is written.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The aliases of its entity.
+    aliases: BTreeSet<AliasKey>,
+    /// The issuer that has the `issuer` which is given.
+    issuer: Option<IssuerId>,
 }
 
 /// Checks what needs the host or the stores; everything else the types have
@@ -98,10 +126,11 @@ fn blank(id: AgentId, name: AgentName, entity_id: EntityId, cx: &Cx) -> Agent {
 ///
 /// # Errors
 /// What is wrong, by field.
-pub async fn check(cx: &Cx, input: &AgentInput) -> Result<()> {
+pub async fn check(cx: &Cx, input: &AgentInput) -> Result<Found> {
+    let mut found = Found::default();
     if let Some(id) = &input.entity_id {
         match cx.system.entity(id).await? {
-            Some(entity) if entity.id == id.as_str() => {}
+            Some(entity) if entity.id == id.as_str() => found.aliases = presence::keys(&entity),
             Some(entity) => {
                 return Err(Error::field(
                     "entity_id",
@@ -115,6 +144,19 @@ pub async fn check(cx: &Cx, input: &AgentInput) -> Result<()> {
                 ));
             }
         }
+    }
+    if let Some(Some(owner)) = &input.owner_entity_id {
+        let entity = cx.system.entity(owner).await?;
+        if entity.is_none_or(|entity| entity.id != owner.as_str()) {
+            return Err(Error::field(
+                "owner_entity_id",
+                "there is no such identity entity, or it was merged into another",
+            ));
+        }
+    }
+    if let Some(issuer) = input.issuer.as_ref().filter(|issuer| !issuer.is_empty()) {
+        let record = cx.issuers.by_issuer_id(issuer).await?;
+        found.issuer = record.map(|record| record.id.clone());
     }
     if let Some(policies) = &input.ceiling_policies {
         if policies.len() > MAX_POLICIES {
@@ -162,7 +204,7 @@ pub async fn check(cx: &Cx, input: &AgentInput) -> Result<()> {
             text::check(value, 512).map_err(|error| Error::field(field, error))?;
         }
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Checks labels or metadata that policies will compare.
@@ -189,7 +231,7 @@ pub fn check_labels(field: &str, labels: &BTreeMap<String, String>) -> Result<()
 ///
 /// # Errors
 /// If that would make it somebody else.
-pub fn apply(agent: &mut Agent, input: AgentInput, cx: &Cx) -> Result<()> {
+pub fn apply(agent: &mut Agent, input: AgentInput, found: Found, cx: &Cx) -> Result<()> {
     if input
         .entity_id
         .is_some_and(|entity| entity != agent.entity_id)
@@ -202,6 +244,11 @@ pub fn apply(agent: &mut Agent, input: AgentInput, cx: &Cx) -> Result<()> {
             ),
         ));
     }
+    agent.aliases.extend(found.aliases);
+    // Whoever writes the issuer binds the agent to the one that there is now.
+    if input.issuer.is_some() {
+        agent.issuer_record = found.issuer;
+    }
     macro_rules! replace {
         ($($field:ident),*) => {$(
             if let Some(value) = input.$field {
@@ -212,6 +259,8 @@ pub fn apply(agent: &mut Agent, input: AgentInput, cx: &Cx) -> Result<()> {
     replace!(
         description,
         owner,
+        owner_entity_id,
+        review_by,
         labels,
         ceiling_policies,
         no_default_ceiling_policy,

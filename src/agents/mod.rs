@@ -3,5 +3,7 @@
 pub mod api;
 pub mod enterprise;
 pub mod input;
+pub mod list;
+pub mod marks;
 pub mod own;
 pub mod store;

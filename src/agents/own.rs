@@ -9,7 +9,10 @@ use crate::delegations::store::Whose;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
-use crate::model::ids::{DelegationId, PolicyName};
+use crate::identity::{caller, human};
+use crate::model::agent::Agent;
+use crate::model::delegation::Delegation;
+use crate::model::ids::{DelegationId, EntityId, PolicyName};
 use crate::state::{Cx, State};
 
 /// The most delegations that are shown.
@@ -21,8 +24,10 @@ const PAGES: u32 = 5;
 /// The caller, as this mount knows it.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SelfView {
-    /// `agent`, or `human` for any other entity.
+    /// `agent`, `human`, or `other` for who is neither.
     kind: &'static str,
+    /// Why the caller does not count as a human; empty for agents and humans.
+    problem: String,
     entity_id: String,
     /// The caller's registration, if it is an agent.
     agent: Map<String, Value>,
@@ -58,64 +63,63 @@ impl Endpoint<State> for ReadSelf {
         let Some(entity) = &cx.caller.entity_id else {
             return Err(Error::Denied("your token has no identity entity, so you are nobody here; log in through an auth method".to_owned()));
         };
-        let agent = cx.agents.by_entity(entity).await?;
-        let effective_ceiling = match &agent {
-            Some(agent) => cx.policies.ceiling_names(agent).await?,
-            None => Vec::new(),
-        };
-        let view = match &agent {
-            Some(agent) => serde_json::to_value(AgentView::of(agent, cx.now)),
-            None => Ok(Value::Null),
-        };
-        let view = view.map_err(|error| Error::Internal(error.to_string()))?;
-        let (delegations, waiting) = match &agent {
-            Some(agent) => (
-                active(cx, Whose::Agent(&agent.id)).await?,
-                cx.delegations.asked_by(&agent.id, cx.now).await?,
-            ),
-            None => (
-                active(cx, Whose::Subject(entity)).await?,
-                cx.delegations.waiting_for(entity, cx.now).await?,
-            ),
-        };
-        let asked = match &agent {
-            Some(_) => Vec::new(),
-            None => cx.consents.waiting_for(entity, cx.now).await?,
-        };
-        Ok(SelfView {
-            kind: if agent.is_some() { "agent" } else { "human" },
-            entity_id: entity.to_string(),
-            agent: match view {
-                Value::Object(map) => map,
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::String(_)
-                | Value::Array(_) => Map::new(),
-            },
-            effective_ceiling,
-            delegations,
-            delegations_waiting: waiting
-                .iter()
-                .map(|one| {
-                    json!({
-                        "id": one.id, "agent_id": one.agent, "subject_entity_id": one.subject,
-                        "text": one.text, "expires_at": one.expires_at,
-                    })
-                })
-                .collect(),
-            consents_waiting: asked
-                .iter()
-                .map(|one| {
-                    json!({
-                        "id": one.id, "agent_id": one.agent, "subject_entity_id": one.subject,
-                        "text": one.text, "expires_at": one.expires_at,
-                    })
-                })
-                .collect(),
+        let caller = caller::of(cx).await?;
+        match &caller.agent {
+            Some(agent) => of_agent(cx, entity, agent).await,
+            None => of_other(cx, entity).await,
         }
-        .into())
     }
+}
+
+async fn of_agent(cx: &Cx, entity: &EntityId, agent: &Agent) -> Result<Reply<SelfView>> {
+    let view = serde_json::to_value(AgentView::known(cx, agent).await)
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    let waiting = cx.delegations.asked_by(&agent.id, cx.now).await?;
+    Ok(SelfView {
+        kind: "agent",
+        problem: String::new(),
+        entity_id: entity.to_string(),
+        agent: view.as_object().cloned().unwrap_or_default(),
+        effective_ceiling: cx.policies.ceiling_names(agent).await?,
+        delegations: active(cx, Whose::Agent(&agent.id)).await?,
+        delegations_waiting: waiting.iter().map(|one| delegation(one)).collect(),
+        consents_waiting: Vec::new(),
+    }
+    .into())
+}
+
+/// A human, or somebody who is none: what is in their name they see, to take it
+/// back.
+async fn of_other(cx: &Cx, entity: &EntityId) -> Result<Reply<SelfView>> {
+    let why_not = human::why_not(cx, entity).await?;
+    let waiting = cx.delegations.waiting_for(entity, cx.now).await?;
+    let asked = cx.consents.waiting_for(entity, cx.now).await?;
+    Ok(SelfView {
+        kind: if why_not.is_none() { "human" } else { "other" },
+        problem: why_not.map(|why| why.to_string()).unwrap_or_default(),
+        entity_id: entity.to_string(),
+        agent: Map::new(),
+        effective_ceiling: Vec::new(),
+        delegations: active(cx, Whose::Subject(entity)).await?,
+        delegations_waiting: waiting.iter().map(|one| delegation(one)).collect(),
+        consents_waiting: asked
+            .iter()
+            .map(|one| {
+                json!({
+                    "id": one.id, "agent_id": one.agent, "subject_entity_id": one.subject,
+                    "text": one.text, "expires_at": one.expires_at,
+                })
+            })
+            .collect(),
+    }
+    .into())
+}
+
+fn delegation(one: &Delegation) -> Value {
+    json!({
+        "id": one.id, "agent_id": one.agent, "subject_entity_id": one.subject,
+        "text": one.text, "expires_at": one.expires_at,
+    })
 }
 
 /// The active ones among the first of somebody's delegations.

@@ -1,27 +1,33 @@
 //! Where agents are kept: a record by id, and one pointer each from the name's
 //! likeness and from the entity.
 
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
+use crate::agents::marks::{self, Marks};
 use crate::framework::error::{Error, Result};
 use crate::framework::record::{Collection, Record};
-use crate::framework::storage::Storage;
-use crate::model::agent::{Agent, DEFAULT_CEILING};
-use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
+use crate::framework::storage::{Storage, Write};
+use crate::model::agent::{Agent, DEFAULT_CEILING, FormerAgent};
+use crate::model::identity::AliasKey;
+use crate::model::ids::{AgentId, AgentName, EntityId, IssuerId, PolicyName};
 use crate::model::text::hex;
 
-/// An agent as it is stored. The noun is the first version's shape; a change
-/// to it that old records do not have becomes a second version here.
+/// An agent as it is stored. What the second version has more, the first reads
+/// as not known.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "v")]
 pub enum AgentRecord {
-    /// The first version.
+    /// The first version, of 0.1.
     #[serde(rename = "1")]
     V1(Box<Agent>),
+    /// With its aliases, its owner's entity, and the issuer that vouches for it.
+    #[serde(rename = "2")]
+    V2(Box<Agent>),
 }
 
 impl Record for AgentRecord {
@@ -29,12 +35,12 @@ impl Record for AgentRecord {
     type Noun = Agent;
 
     fn upgrade(self) -> std::result::Result<Agent, String> {
-        let Self::V1(agent) = self;
+        let (Self::V1(agent) | Self::V2(agent)) = self;
         Ok(*agent)
     }
 
     fn newest(agent: &Agent) -> Self {
-        Self::V1(Box::new(agent.clone()))
+        Self::V2(Box::new(agent.clone()))
     }
 }
 
@@ -104,7 +110,48 @@ pub struct AgentStore {
     names: Collection<NamePointer>,
     entities: Collection<EntityPointer>,
     external: Collection<ExternalPointer>,
+    marks: Marks,
+    seen: Mutex<BTreeMap<AgentId, Seen>>,
     writing: tokio::sync::Mutex<()>,
+}
+
+/// What was seen of an agent, and is to be remembered.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    aliases: BTreeSet<AliasKey>,
+    issuer: Option<IssuerId>,
+}
+
+/// The most agents of which something waits to be remembered.
+const MOST_SEEN: usize = 4_096;
+
+/// Who an entity or one of its aliases is or was.
+#[derive(Clone, Debug)]
+pub enum Trace {
+    /// A registered agent.
+    Agent(Arc<Agent>),
+    /// An agent that was deleted.
+    Former(Arc<FormerAgent>),
+}
+
+impl Trace {
+    /// The agent's name.
+    #[must_use]
+    pub fn name(&self) -> &AgentName {
+        match self {
+            Self::Agent(agent) => &agent.name,
+            Self::Former(former) => &former.name,
+        }
+    }
+
+    /// The agent's id.
+    #[must_use]
+    pub fn id(&self) -> &AgentId {
+        match self {
+            Self::Agent(agent) => &agent.id,
+            Self::Former(former) => &former.id,
+        }
+    }
 }
 
 impl AgentStore {
@@ -117,6 +164,8 @@ impl AgentStore {
             names: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             entities: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             external: Collection::new(Arc::clone(storage), Arc::clone(standby)),
+            marks: Marks::new(storage, standby),
+            seen: Mutex::default(),
             writing: tokio::sync::Mutex::new(()),
         }
     }
@@ -143,14 +192,15 @@ impl AgentStore {
     /// # Errors
     /// If storage fails.
     pub async fn by_entity(&self, entity: &EntityId) -> Result<Option<Arc<Agent>>> {
-        let Some(id) = self.entities.get(entity.as_str()).await? else {
+        let Some(id) = self.entities.find(entity.as_str()).await? else {
             return Ok(None);
         };
         let agent = self.get(&id).await?;
         Ok(agent.filter(|agent| agent.entity_id == *entity))
     }
 
-    /// The agent that `issuer` calls `subject`, both compared byte for byte.
+    /// The agent that `issuer` calls `subject`, both compared byte for byte. Which
+    /// definition of the issuer vouches for it, the caller looks at.
     ///
     /// # Errors
     /// If storage fails.
@@ -249,6 +299,132 @@ impl AgentStore {
         self.write(agent, alike.as_deref()).await
     }
 
+    /// Who an entity with these aliases is or was: what is registered goes before
+    /// what was deleted. Not only by its entity: an alias that was moved to
+    /// another entity, or joined it by a merge, is still an agent's.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn trace(
+        &self,
+        entity: &EntityId,
+        aliases: &BTreeSet<AliasKey>,
+    ) -> Result<Option<Trace>> {
+        if let Some(agent) = self.by_entity(entity).await? {
+            return Ok(Some(Trace::Agent(agent)));
+        }
+        let mut former = None;
+        for key in marks::keys_of(entity, aliases) {
+            for id in self.marks.of(&key).await?.iter() {
+                if let Some(agent) = self.get(id).await? {
+                    return Ok(Some(Trace::Agent(agent)));
+                }
+                if former.is_none() {
+                    former = self.marks.former.get(id.as_str()).await?;
+                }
+            }
+        }
+        Ok(former.map(Trace::Former))
+    }
+
+    /// Takes note of the aliases that an agent's entity was seen with, and of the
+    /// issuer that vouched for it. Writes nothing; [`Self::remember`] does.
+    pub fn saw(&self, agent: &Agent, aliases: &BTreeSet<AliasKey>, issuer: Option<&IssuerId>) {
+        let fresh: BTreeSet<AliasKey> = aliases.difference(&agent.aliases).cloned().collect();
+        let binds = issuer.filter(|_| agent.issuer_record.is_none());
+        if fresh.is_empty() && binds.is_none() {
+            return;
+        }
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= MOST_SEEN && !all.contains_key(&agent.id) {
+            return;
+        }
+        let seen = all.entry(agent.id.clone()).or_default();
+        seen.aliases.extend(fresh);
+        seen.issuer = binds.cloned().or_else(|| seen.issuer.take());
+    }
+
+    /// Stores what was seen of agents since the last time.
+    ///
+    /// # Errors
+    /// If storage fails; then it is seen again.
+    pub async fn remember(&self) -> Result<()> {
+        let all = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        for (id, seen) in all {
+            let stored = self.update(&id, |agent| {
+                agent.aliases.extend(seen.aliases);
+                if agent.issuer_record.is_none() && !agent.issuer.is_empty() {
+                    agent.issuer_record = seen.issuer;
+                }
+                Ok(())
+            });
+            match stored.await {
+                Ok(_) | Err(Error::NotFound(_)) => {}
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(())
+    }
+
+    /// The ids of deleted agents, oldest registration first.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn former_ids(&self, after: &str, limit: u32) -> Result<Vec<String>> {
+        self.marks.former.list(after, limit).await
+    }
+
+    /// A deleted agent.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn former(&self, id: &AgentId) -> Result<Option<Arc<FormerAgent>>> {
+        self.marks.former.get(id.as_str()).await
+    }
+
+    /// Forgets that somebody was an agent. Says of whom, if there was one.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn clear_former(&self, id: &AgentId) -> Result<Option<Arc<FormerAgent>>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let Some(former) = self.former(id).await? else {
+            return Ok(None);
+        };
+        let keys = marks::keys_of(&former.entity_id, &former.aliases);
+        let (mut writes, keys) = self.marks.clearing(id, keys).await?;
+        writes.push(self.marks.former.delete(id.as_str()));
+        self.commit_marks(id, writes, &keys).await?;
+        Ok(Some(former))
+    }
+
+    /// Drops the marks of aliases whose auth mount is gone: nobody can log in by
+    /// them any more.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn drop_aliases(&self, id: &AgentId, gone: &BTreeSet<AliasKey>) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let Some(former) = self.former(id).await? else {
+            return Ok(());
+        };
+        let mut kept = (*former).clone();
+        kept.aliases.retain(|alias| !gone.contains(alias));
+        let keys = gone.iter().map(marks::key_of_alias).collect();
+        let (mut writes, keys) = self.marks.clearing(id, keys).await?;
+        writes.push(self.marks.former.put(id.as_str(), &kept)?);
+        self.commit_marks(id, writes, &keys).await
+    }
+
+    async fn commit_marks(&self, id: &AgentId, writes: Vec<Write>, keys: &[String]) -> Result<()> {
+        self.marks.forget(keys);
+        self.marks.former.forget(id.as_str());
+        let done = self.storage.commit(writes).await;
+        self.marks.forget(keys);
+        self.marks.former.forget(id.as_str());
+        done
+    }
+
     /// Changes an agent that is there.
     ///
     /// # Errors
@@ -271,25 +447,36 @@ impl AgentStore {
         self.write(agent, Some(&before)).await
     }
 
-    /// Removes an agent. Its id is never used again.
+    /// Removes an agent; `former` makes what is kept of it. Its id is never used
+    /// again, and its marks stay.
     ///
     /// # Errors
     /// If storage fails.
-    pub async fn remove(&self, id: &AgentId) -> Result<()> {
+    pub async fn remove(
+        &self,
+        id: &AgentId,
+        former: impl FnOnce(&Agent) -> FormerAgent + Send,
+    ) -> Result<()> {
         let _one_at_a_time = self.writing.lock().await;
         let Some(agent) = self.get(id).await? else {
             return Ok(());
         };
         let (likeness, entity) = (agent.name.likeness(), agent.entity_id.as_str());
-        // The record goes first: a pointer to nothing is nobody.
-        let mut writes = vec![
+        let former = former(&agent);
+        let mut known = (*agent).clone();
+        known.aliases.clone_from(&former.aliases);
+        // What is kept goes before the record, so that at no moment it is nobody;
+        // the record before its pointers: a pointer to nothing is nobody.
+        let (mut writes, keys) = self.marks.marking(&known).await?;
+        writes.push(self.marks.former.put(id.as_str(), &former)?);
+        writes.extend([
             self.records.delete(id.as_str()),
             self.entities.delete(entity),
             self.names.delete(&likeness),
-        ];
+        ]);
         writes.extend(external_of(&agent).map(|key| self.external.delete(&key)));
         self.forget(&agent);
-        let removed = self.storage.commit(writes).await;
+        let removed = self.commit_marks(id, writes, &keys).await;
         self.forget(&agent);
         removed
     }
@@ -306,6 +493,7 @@ impl AgentStore {
             || self.names.invalidate(key)
             || self.entities.invalidate(key)
             || self.external.invalidate(key)
+            || self.marks.invalidate(key)
     }
 
     async fn alike(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
@@ -349,8 +537,11 @@ impl AgentStore {
                 writes.push(self.external.put(key, &id)?);
             }
         }
+        let (marking, marked) = self.marks.marking(&agent).await?;
+        writes.extend(marking);
         writes.push(self.records.put(id.as_str(), &agent)?);
         let agent = Arc::new(agent);
+        self.marks.forget(&marked);
         self.forget(&agent);
         if let Some(before) = before {
             self.forget(before);
@@ -364,6 +555,7 @@ impl AgentStore {
         for key in [old, new].iter().flatten() {
             self.external.forget(key);
         }
+        self.marks.forget(&marked);
         done.map(|()| agent)
     }
 

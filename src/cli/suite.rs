@@ -15,13 +15,15 @@ use serde_json::{Map, Value};
 
 use crate::engine::duration;
 use crate::engine::facts::{
-    Actor, Baseline, Bounds, ConsentFacts, ConsentState, Environment, Facts, Hop, NoCounts, Subject,
+    Actor, Baseline, Bounds, ConsentFacts, ConsentState, Environment, Facts, Hop, NoCounts,
+    Subject, Upkeep,
 };
 use crate::engine::policy::{CompiledPolicy, Effect, PolicySet, Rule};
 use crate::model::agent::{Agent, Mode, Software, Suspension};
 use crate::model::authorization::{AgentAction, Detail, Scope};
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
+use crate::model::identity::Presence;
 use crate::model::ids::{AgentId, ConsentId, DelegationId, LocationName, PolicyName};
 use crate::model::pattern::Pattern;
 use crate::model::target::{Consent, Target};
@@ -169,7 +171,8 @@ impl Suite {
         let ceiling = given.ceiling.as_deref().unwrap_or_default();
         let actor = Actor {
             agent: Arc::new(agent(0, &given.agent, now)?),
-            disabled: false,
+            presence: Presence::Present,
+            owner_gone: false,
             ceiling: Arc::new(PolicySet::attach(ceiling, library)),
         };
         let baseline = match &given.baseline {
@@ -194,6 +197,7 @@ impl Suite {
             agent: Some(actor),
             token_details: None,
             details_required: false,
+            upkeep: Upkeep::default(),
             environment: Environment {
                 now,
                 remote_addr: given.remote_addr,
@@ -283,7 +287,14 @@ impl Given {
             id: text("subject")?,
             name: self.subject.name.clone().unwrap_or_default(),
             disabled: self.subject.disabled.unwrap_or(false),
-            groups: self.subject.groups.iter().flatten().cloned().collect(),
+            is_human: true,
+            groups: self
+                .subject
+                .groups
+                .iter()
+                .flatten()
+                .map(|group| group.to_lowercase())
+                .collect(),
             metadata: self.subject.metadata.clone().unwrap_or_default(),
         })
     }
@@ -318,7 +329,8 @@ impl Given {
                 let ceiling = Arc::new(everything()?);
                 Some(Actor {
                     agent: Arc::new(agent(number, &AgentGiven::default(), now)?),
-                    disabled: false,
+                    presence: Presence::Present,
+                    owner_gone: false,
                     ceiling,
                 })
             };
@@ -384,36 +396,24 @@ impl Given {
 
 fn agent(number: u8, given: &AgentGiven, now: Timestamp) -> Result<Agent, String> {
     let suspended = given.suspended.unwrap_or(false);
+    let name = given
+        .name
+        .clone()
+        .map_or_else(|| text(&format!("agent-{number}")), Ok)?;
+    let id = AgentId::mint(Timestamp::EPOCH, [number; 10]);
     Ok(Agent {
-        id: AgentId::mint(Timestamp::EPOCH, [number; 10]),
-        name: given
-            .name
-            .clone()
-            .map_or_else(|| text(&format!("agent-{number}")), Ok)?,
-        entity_id: text(&format!("entity-{number}"))?,
-        description: Description::default(),
         owner: given.owner.clone().unwrap_or_default(),
         labels: given.labels.clone().unwrap_or_default(),
-        ceiling_policies: vec![],
         no_default_ceiling_policy: true,
-        delegation_modes: [Mode::Autonomous, Mode::OnBehalfOf].into(),
         max_delegation_depth: 8,
         expires_at: given.expires_at,
-        public_keys: vec![],
-        issuer: String::new(),
-        subject: String::new(),
         software: given.software.clone().unwrap_or_default(),
-        optional_authorization_details: true,
         suspended: suspended.then(|| Suspension {
             at: now,
             by: String::new(),
             reason: Description::default(),
         }),
-        epoch: 0,
-        credentials_revoked_at: None,
-        created_at: now,
-        updated_at: now,
-        created_by: String::new(),
+        ..Agent::new(id, name, text(&format!("entity-{number}"))?, now)
     })
 }
 

@@ -67,7 +67,7 @@ impl Endpoint<State> for ReadConfig {
         path: "config",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ConfigView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConfigView>> {
@@ -125,7 +125,7 @@ impl Endpoint<State> for WriteConfig {
         path: "config",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ConfigView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConfigView>> {

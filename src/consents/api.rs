@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::consents::seen::{self, Seen};
 use crate::consents::{binding, receipt};
 use crate::decisions::entry::Kind;
 use crate::decisions::events;
@@ -12,6 +13,7 @@ use crate::delegations::input;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
+use crate::identity::human;
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::consent::{AskedFor, ConsentStatus, HumanConsent};
@@ -46,6 +48,9 @@ pub struct ConsentView {
     reason: Description,
     /// What the subject is shown.
     text: String,
+    /// The word that an approval has to bring back as `seen`; shown to whom the
+    /// question is put, while it waits.
+    seen: String,
     created_at: Timestamp,
     /// While it is pending, when it is denied for want of an answer; then,
     /// until when it can be used.
@@ -83,6 +88,7 @@ impl ConsentView {
             resource: text(|asked| asked.resource.into()),
             reason: asked.clone().map(|asked| asked.reason).unwrap_or_default(),
             text: consent.text.clone(),
+            seen: String::new(),
             created_at: consent.created_at,
             expires_at: consent.expires_at,
             answered_at: OptionalTime(answer.map(|answer| answer.at)),
@@ -146,19 +152,28 @@ impl Endpoint<State> for ReadConsent {
         if !concerned {
             return Err(unknown(&self.id));
         }
-        Ok(ConsentView::of(&consent, cx.now).into())
+        let mut view = ConsentView::of(&consent, cx.now);
+        if consent.subject == *entity && consent.is_waiting(cx.now) {
+            let seen = Seen::of_consent(cx, &consent).await?;
+            view.text = format!("{} {}", view.text, seen.sentence());
+            seen.as_str().clone_into(&mut view.seen);
+        }
+        Ok(view.into())
     }
 }
 
 /// Agree to one request of an agent.
 ///
-/// For the human who is asked, and nobody else. The agent can get one credential
+/// For the human who is asked, and nobody else. `seen` is the word that the
+/// question ends with at `consents/:id`. The agent can get one credential
 /// with it, for exactly what the text says, within the mount's
 /// `consent_timeout`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ApproveConsent {
     /// Id of the consent.
     id: ConsentId,
+    /// The word that the question ends with, as its human reads it.
+    seen: String,
     /// A word to the agent.
     #[serde(default)]
     reason: Description,
@@ -173,7 +188,7 @@ impl Endpoint<State> for ApproveConsent {
     type Output = ConsentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConsentView>> {
-        let approved = approve(cx, &self.id, self.reason).await?;
+        let approved = approve(cx, &self.id, &self.seen, self.reason).await?;
         events::consent(cx, Kind::ConsentApprove, &approved).await;
         Ok(ConsentView::of(&approved, cx.now).into())
     }
@@ -198,7 +213,7 @@ impl Endpoint<State> for DenyConsent {
         path: "consents/{id}/deny",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::TakesBack;
     type Output = ConsentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConsentView>> {
@@ -208,12 +223,11 @@ impl Endpoint<State> for DenyConsent {
     }
 }
 
-/// The question, if it is the caller's to answer; and the caller.
-async fn mine(cx: &Cx, id: &ConsentId) -> Result<(Arc<HumanConsent>, EntityId)> {
-    let human = input::human(cx).await?;
+/// The question, if it is in this human's name.
+async fn mine(cx: &Cx, id: &ConsentId, human: &EntityId) -> Result<Arc<HumanConsent>> {
     let found = cx.consents.get(id).await?;
-    let mine = found.filter(|consent| consent.subject == human);
-    mine.map(|consent| (consent, human))
+    found
+        .filter(|consent| consent.subject == *human)
         .ok_or_else(|| unknown(id))
 }
 
@@ -232,9 +246,16 @@ fn answered(consent: &HumanConsent, now: Timestamp) -> Error {
     ))
 }
 
-async fn approve(cx: &Cx, id: &ConsentId, reason: Description) -> Result<Arc<HumanConsent>> {
+async fn approve(
+    cx: &Cx,
+    id: &ConsentId,
+    seen: &str,
+    reason: Description,
+) -> Result<Arc<HumanConsent>> {
     let _held = cx.consents.hold(id).await;
-    let (present, human) = mine(cx, id).await?;
+    let human = human::caller(cx).await?;
+    let present = mine(cx, id, &human).await?;
+    seen::given(seen)?;
     let (true, Some(asked)) = (present.is_waiting(cx.now), present.request()) else {
         // The same answer again, as after an answer that got lost.
         return if present.status == ConsentStatus::Approved && !present.is_expired(cx.now) {
@@ -243,6 +264,7 @@ async fn approve(cx: &Cx, id: &ConsentId, reason: Description) -> Result<Arc<Hum
             Err(answered(&present, cx.now))
         };
     };
+    Seen::of_consent(cx, &present).await?.check(seen)?;
     let agent = asking(cx, &present).await?;
     let Some(scope) = Scope::of_request(&asked.target, &asked.action, &asked.resource) else {
         return Err(Error::Conflict(
@@ -283,7 +305,9 @@ async fn asking(cx: &Cx, consent: &HumanConsent) -> Result<Arc<Agent>> {
 
 async fn deny(cx: &Cx, id: &ConsentId, reason: Description) -> Result<Arc<HumanConsent>> {
     let _held = cx.consents.hold(id).await;
-    let (present, human) = mine(cx, id).await?;
+    // A no is never barred, whoever the human has become.
+    let human = human::own_name(cx)?;
+    let present = mine(cx, id, human).await?;
     let (true, Some(asked)) = (present.is_waiting(cx.now), present.request()) else {
         return if present.status == ConsentStatus::Denied {
             Ok(present)
@@ -305,7 +329,7 @@ async fn deny(cx: &Cx, id: &ConsentId, reason: Description) -> Result<Arc<HumanC
     };
     let mut next = (*present).clone();
     next.status = ConsentStatus::Denied;
-    next.answer = Some(answer(&human, reason, cx));
+    next.answer = Some(answer(human, reason, cx));
     let denied = cx.consents.answer(&present, next, with).await;
     cx.consents.forget_refusal(&refusal);
     denied

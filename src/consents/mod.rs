@@ -7,5 +7,6 @@ pub mod binding;
 pub mod oversight;
 pub mod presented;
 pub mod receipt;
+pub mod seen;
 pub mod store;
 pub mod words;

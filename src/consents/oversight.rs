@@ -29,7 +29,7 @@ impl Endpoint<State> for OverseeConsents {
         path: "oversight/consents",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Listing;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
@@ -73,7 +73,7 @@ impl Endpoint<State> for OverseeConsent {
         path: "oversight/consents/{id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ConsentView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConsentView>> {

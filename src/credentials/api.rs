@@ -178,7 +178,7 @@ impl<const BY_PATH: bool> Endpoint<State> for IssueCredential<BY_PATH> {
             verb: Verb::Write,
         }
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::Judged;
     type Output = Answer;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Answer>> {
@@ -276,7 +276,11 @@ async fn issue(
     granted: Granted,
     again: Option<Box<AccessRequest>>,
 ) -> Result<Reply<Answer>> {
-    let Granted { decision, permit } = granted;
+    let Granted {
+        decision,
+        permit,
+        notes,
+    } = granted;
     let target = permit.target();
     let config = cx.config.get().await?;
     let id = CredentialId::mint(cx.now, cx.random()?);
@@ -356,9 +360,10 @@ async fn issue(
         .then(|| leases::fresh(cx, &grounds, target, renewable, permit.max_uses().is_some()));
     let issued = view(&permit, decision, &grounds, token.expose());
     let answer = Answer::Issued(Box::new(issued));
+    let warnings = notes.iter().map(ToString::to_string).collect();
     Ok(match lease {
         Some(lease) => Reply::Leased(answer, lease),
-        None => answer.into(),
+        None => Reply::Data(answer, warnings),
     })
 }
 

@@ -7,7 +7,9 @@ use crate::engine::Permit;
 use crate::jose::claims::Claims;
 use crate::model::authorization::Scope;
 use crate::model::credential::Grounds;
-use crate::model::ids::{AgentId, AgentName, ConsentId, CredentialId, DecisionId, DelegationId};
+use crate::model::ids::{
+    AgentId, AgentName, ConsentId, CredentialId, DecisionId, DelegationId, TargetName,
+};
 use crate::model::text::Label;
 
 /// The claims that a credential sets itself; a target's static claims may not
@@ -196,9 +198,17 @@ pub fn grounds(claims: &Claims) -> Option<Grounds> {
         epoch: agentic.get("epoch")?.as_u64()?,
         subject,
         delegation,
+        target: granted_target(claims),
         issued_at: claims.issued_at?,
         expires_at: claims.expires_at?,
     })
+}
+
+/// The target of what was granted: a credential is for one.
+fn granted_target(claims: &Claims) -> Option<TargetName> {
+    let details = claims.all.get("authorization_details")?;
+    let target = details.get(0)?.get("targets")?.get(0)?;
+    target.as_str()?.parse().ok()
 }
 
 /// Whether the uses of what says this are counted.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::authorize::{self, Applicant};
 use crate::credentials::present::{self, Spoken};
-use crate::credentials::standing::{self, Identity};
+use crate::credentials::standing;
 use crate::decisions::entry::Kind;
 use crate::decisions::events;
 use crate::framework::error::{Error, Result};
@@ -158,15 +158,13 @@ async fn decide_anew(
         request.ttl = Some(increment);
     }
     let agent = cx.agents.get(&spoken.grounds.agent).await?;
-    let disabled = match &agent {
-        Some(agent) => standing::identity(cx, &agent.entity_id).await? != Identity::Enabled,
-        None => true,
+    let applicant = match agent {
+        Some(agent) => Applicant::agent(cx, agent).await?,
+        None => Applicant::default(),
     };
     let applicant = Applicant {
-        agent,
-        disabled,
         kind: Kind::Renew,
-        ..Applicant::default()
+        ..applicant
     };
     authorize::authorize_as(cx, applicant, request)
         .await?

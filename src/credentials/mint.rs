@@ -52,6 +52,7 @@ pub fn grounds(permit: &Permit, id: &CredentialId) -> Grounds {
         epoch: permit.agent().epoch,
         subject: permit.subject().cloned(),
         delegation: permit.chain().last().map(|held| held.id.clone()),
+        target: Some(permit.target().name.clone()),
         issued_at: Timestamp::from_unix(issued),
         expires_at: Timestamp::from_unix(issued.saturating_add(permit.ttl().as_i64())),
     }

@@ -6,6 +6,7 @@ pub mod leases;
 pub mod mint;
 pub mod online;
 pub mod opaque;
+pub mod oversight;
 pub mod present;
 pub mod request;
 pub mod revoke_api;

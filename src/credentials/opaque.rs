@@ -80,6 +80,21 @@ impl Token {
 pub struct Hasher(hmac::Key);
 
 impl Hasher {
+    /// A keyed digest of something else than a token, for what `label` says.
+    #[must_use]
+    pub fn digest(&self, label: &str, data: &[u8]) -> [u8; SECRET] {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(label.as_bytes());
+        context.update(&[0]);
+        context.update(data);
+        let mut digest = [0; SECRET];
+        digest
+            .iter_mut()
+            .zip(context.sign().as_ref())
+            .for_each(|(to, from)| *to = *from);
+        digest
+    }
+
     /// The hasher with this key.
     #[must_use]
     pub fn new(key: &[u8]) -> Self {

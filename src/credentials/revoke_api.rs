@@ -1,19 +1,20 @@
 //! `creds/revoke` and `self/revoke`: what was handed out ends before its time.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::present::{Shown, Spoken};
+use crate::credentials::present::{self, Shown, Spoken};
 use crate::credentials::store::Revoked;
 use crate::decisions::entry::{Entry, Kind};
 use crate::decisions::{events, log};
+use crate::delegations::answer;
+use crate::delegations::store::Whose;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
+use crate::identity::{admit, caller, human};
 use crate::model::agent::Agent;
-use crate::model::credential::{LONGEST_LIFE, Revocation};
+use crate::model::credential::{Grounds, LONGEST_LIFE, Revocation};
 use crate::model::decision::Outcome;
 use crate::model::ids::{AgentId, AgentName, CredentialId, DelegationId, EntityId};
 use crate::model::time::Timestamp;
@@ -22,36 +23,38 @@ use crate::state::{Cx, State};
 /// What was revoked.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RevocationView {
-    /// Of an agent, subject or delegation: what was issued up to the second of
-    /// this time is void.
+    /// Of more than one credential: what was issued up to the second of this time
+    /// is void.
     revoked_at: Timestamp,
 }
 
-/// Revoke credentials: one, or all of an agent, subject or delegation.
+/// End a credential that you hold, or that is yours.
 ///
-/// Give exactly one field. Whoever holds a credential may revoke it by `token`
-/// (RFC 7009), and a token that is unknown or has expired is a success. An agent
-/// may revoke its own credentials by naming itself. All else is for operators.
-/// It holds at once for introspection, redemption and status lists; a verifier
-/// that only checks signatures accepts a JWT until it expires.
+/// Give exactly one field. Whoever holds a credential may end it by `token`
+/// (RFC 7009), and a token that is unknown or has expired is a success. Its human
+/// and its agent may end a kept one by `jti`, and all under a delegation of theirs
+/// by `delegation_id`. An agent ends all of its own by `agent`, its own name.
+/// Operators end others' at `oversight/revoke`. It holds at once for
+/// introspection, redemption and status lists; a verifier that only checks
+/// signatures accepts a JWT until it expires.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RevokeCredentials {
-    /// The credential to revoke.
+    /// The credential to end.
     #[schemars(extend("x-vault-displayAttrs" = { "sensitive": true }))]
     token: Option<String>,
     /// What the token is, as RFC 7009 has it. Ignored: it shows.
     #[serde(default, rename = "token_type_hint")]
     _token_type_hint: String,
-    /// Id of the credential to revoke.
+    /// Id of a credential that is kept: an opaque one, or one whose uses are
+    /// counted.
     jti: Option<CredentialId>,
-    /// Name of the agent whose credentials to revoke. It may get new ones:
-    /// `agents/:name/suspend` is what stops it.
+    /// Your own name, if you are an agent. You may get new credentials.
     agent: Option<AgentName>,
-    /// Id of the identity entity for whom agents act: all credentials with which
-    /// they do.
+    /// Not here: operators give it at `oversight/revoke`, and humans end what is in
+    /// their name at `self/revoke`.
     subject: Option<EntityId>,
-    /// Id of the delegation whose credentials to revoke, with those of
-    /// delegations that came from it.
+    /// Id of a delegation of yours: what was issued under it and under what was
+    /// passed on from it.
     delegation_id: Option<DelegationId>,
 }
 
@@ -64,73 +67,80 @@ impl Endpoint<State> for RevokeCredentials {
     type Output = RevocationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RevocationView>> {
-        let Self {
-            token,
-            jti,
-            agent,
-            subject,
-            delegation_id,
-            ..
-        } = self;
-        let caller = match &cx.caller.entity_id {
-            Some(entity) => cx.agents.by_entity(entity).await?,
-            None => None,
-        };
-        let caller = caller.as_deref();
-        let mut entry = Entry {
-            jti: jti.clone(),
-            subject: subject.clone(),
-            delegation_id: delegation_id.clone(),
-            ..log::entry(cx, Kind::CredentialRevoke, Outcome::Allow)
-        };
-        let named = match (&agent, caller) {
-            (Some(name), _) => cx.agents.by_name(name).await?,
-            (None, Some(caller)) => Some(Arc::new(caller.clone())),
-            (None, None) => None,
-        };
-        if let Some(agent) = named {
-            entry.agent = agent.name.to_string();
-            entry.agent_id = Some(agent.id.clone());
-            agent.owner.as_str().clone_into(&mut entry.owner);
-        }
-        match (token, jti, agent, subject, delegation_id) {
-            (Some(token), None, None, None, None) => {
-                let Some(spoken) = of_token(cx, &token).await? else {
-                    return Ok(RevocationView { revoked_at: cx.now }.into());
-                };
+        let caller = caller::of(cx).await?;
+        let own = caller.agent.as_deref();
+        let entry = match (
+            self.token,
+            self.jti,
+            self.agent,
+            self.subject,
+            self.delegation_id,
+        ) {
+            (Some(token), None, None, None, None) => match of_token(cx, &token).await? {
+                Some(spoken) => {
+                    let done = log::entry(cx, Kind::CredentialRevoke, Outcome::Allow);
+                    events::of_credential(cx, done, &spoken).await
+                }
+                None => return Ok(RevocationView { revoked_at: cx.now }.into()),
+            },
+            (None, Some(jti), None, None, None) => {
+                let spoken = owned(cx, own, &jti).await?;
+                one(cx, &jti, spoken.grounds.expires_at).await?;
                 let done = log::entry(cx, Kind::CredentialRevoke, Outcome::Allow);
-                entry = events::of_credential(cx, done, &spoken).await;
+                events::of_credential(cx, done, &spoken).await
             }
-            (None, Some(jti), None, None, None) => of_id(cx, caller, &jti).await?,
-            (None, None, Some(agent), None, None) => of_agent(cx, caller, &agent).await?,
-            (None, None, None, Some(subject), None) => {
-                operators_only(caller, "subject")?;
-                mark(cx, Revoked::Subject(&subject)).await?;
+            (None, None, Some(name), None, None) => {
+                let Some(agent) = own.filter(|own| own.name == name) else {
+                    return Err(elsewhere("agent"));
+                };
+                all_of(cx, &agent.id).await?;
+                log::about(cx, Kind::CredentialRevoke, agent)
             }
-            (None, None, None, None, Some(delegation)) => {
-                operators_only(caller, "delegation_id")?;
-                mark(cx, Revoked::Delegation(&delegation)).await?;
+            (None, None, None, None, Some(id)) => {
+                let delegation = cx.delegations.get(&id).await?;
+                let concerns = match &delegation {
+                    Some(delegation) => answer::role(cx, delegation).await?.is_some(),
+                    None => false,
+                };
+                if !concerns {
+                    return Err(elsewhere("delegation_id"));
+                }
+                mark(cx, Revoked::Delegation(&id)).await?;
+                Entry {
+                    delegation_id: Some(id),
+                    ..log::entry(cx, Kind::CredentialRevoke, Outcome::Allow)
+                }
             }
+            (None, None, None, Some(_), None) => return Err(elsewhere("subject")),
             _ => {
                 return Err(Error::Invalid(
-                    "give exactly one of `token`, `jti`, `agent`, `subject` and `delegation_id`"
-                        .to_owned(),
+                    "give exactly one of `token`, `jti`, `agent` and `delegation_id`".to_owned(),
                 ));
             }
-        }
+        };
         log::record(cx, entry);
         Ok(RevocationView { revoked_at: cx.now }.into())
     }
 }
 
-fn operators_only(caller: Option<&Agent>, field: &str) -> Result<()> {
-    match caller {
-        None => Ok(()),
-        Some(agent) => Err(Error::Denied(format!(
-            "`{}` is a registered agent, and `{field}` is for operators: revoke your own credentials by `token`, or by naming yourself as `agent`",
-            agent.name
-        ))),
-    }
+/// What is others' is ended by who governs.
+fn elsewhere(field: &str) -> Error {
+    Error::Denied(format!(
+        "`{field}` names nothing of yours: end what you hold by `token`; operators end what is others' at `oversight/revoke`"
+    ))
+}
+
+/// A kept credential, if the caller is its agent or its human.
+async fn owned(cx: &Cx, own: Option<&Agent>, id: &CredentialId) -> Result<Spoken> {
+    let stored = cx.credentials.get(id).await?;
+    let spoken = stored.as_ref().and_then(present::spoken);
+    let is_owned = |grounds: &Grounds| {
+        own.is_some_and(|own| own.id == grounds.agent)
+            || (grounds.subject.is_some() && grounds.subject == cx.caller.entity_id)
+    };
+    spoken
+        .filter(|spoken| is_owned(&spoken.grounds))
+        .ok_or_else(|| elsewhere("jti"))
 }
 
 /// What was revoked; `None` if the token is none of ours.
@@ -145,13 +155,7 @@ async fn of_token(cx: &Cx, token: &str) -> Result<Option<Spoken>> {
     Ok(Some(spoken))
 }
 
-async fn of_id(cx: &Cx, caller: Option<&Agent>, id: &CredentialId) -> Result<()> {
-    // Of a JWT nobody knows whose it was, and so not whether an agent may.
-    operators_only(caller, "jti")?;
-    one(cx, id, cx.now.plus(LONGEST_LIFE)).await
-}
-
-async fn one(cx: &Cx, id: &CredentialId, expires_at: Timestamp) -> Result<()> {
+pub(super) async fn one(cx: &Cx, id: &CredentialId, expires_at: Timestamp) -> Result<()> {
     if expires_at <= cx.now {
         return Ok(());
     }
@@ -163,7 +167,7 @@ async fn one(cx: &Cx, id: &CredentialId, expires_at: Timestamp) -> Result<()> {
     cx.credentials.revoke(Revoked::One(id), &revocation).await
 }
 
-async fn mark(cx: &Cx, what: Revoked<'_>) -> Result<()> {
+pub(super) async fn mark(cx: &Cx, what: Revoked<'_>) -> Result<()> {
     // A clock that was set back must not bring anything back.
     let before = cx.credentials.revocation(what).await?;
     let revocation = Revocation {
@@ -173,18 +177,8 @@ async fn mark(cx: &Cx, what: Revoked<'_>) -> Result<()> {
     cx.credentials.revoke(what, &revocation).await
 }
 
-async fn of_agent(cx: &Cx, caller: Option<&Agent>, name: &AgentName) -> Result<()> {
-    if caller.is_some_and(|caller| caller.name != *name) {
-        operators_only(caller, "agent")?;
-    }
-    match cx.agents.by_name(name).await? {
-        Some(agent) => all_of(cx, &agent.id).await,
-        None => Err(Error::NotFound(format!("there is no agent `{name}`"))),
-    }
-}
-
 /// One write: a time in the agent's record.
-async fn all_of(cx: &Cx, agent: &AgentId) -> Result<()> {
+pub(super) async fn all_of(cx: &Cx, agent: &AgentId) -> Result<()> {
     let revoked = cx.agents.update(agent, |agent| {
         agent.credentials_revoked_at = agent.credentials_revoked_at.max(Some(cx.now));
         Ok(())
@@ -195,7 +189,8 @@ async fn all_of(cx: &Cx, agent: &AgentId) -> Result<()> {
 /// Revoke every credential of yours.
 ///
 /// For an agent, all that it got. For a human, all with which agents act for
-/// you; what they may ask for anew is a matter of your delegations.
+/// you; what they may ask for anew is a matter of your delegations. Whoever you
+/// have become since, what is in your name ends.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RevokeOwn {}
 
@@ -204,23 +199,34 @@ impl Endpoint<State> for RevokeOwn {
         path: "self/revoke",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::TakesBack;
     type Output = RevocationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<RevocationView>> {
-        let Some(entity) = &cx.caller.entity_id else {
-            return Err(Error::Denied("your token has no identity entity, so you are nobody here; log in through an auth method".to_owned()));
-        };
+        let entity = human::own_name(cx)?;
+        let caller = caller::of(cx).await?;
+        let reason = caller
+            .agent
+            .as_ref()
+            .and_then(|agent| admit::inability(agent, caller.presence, cx));
+        let gave = cx.delegations.ids(Whose::Subject(entity), None, 1).await?;
         let mut entry = log::entry(cx, Kind::CredentialRevoke, Outcome::Allow);
-        match cx.agents.by_entity(entity).await? {
-            Some(agent) => {
+        match (&caller.agent, reason) {
+            (Some(agent), None) => {
                 all_of(cx, &agent.id).await?;
-                entry = log::about(cx, Kind::CredentialRevoke, &agent);
+                entry = log::about(cx, Kind::CredentialRevoke, agent);
             }
-            None => {
-                mark(cx, Revoked::Subject(entity)).await?;
-                entry.subject = Some(entity.clone());
+            (Some(_), Some(reason)) if gave.is_empty() => {
+                return Err(Error::Denied(format!(
+                    "refused ({}): {reason}",
+                    reason.as_str()
+                )));
             }
+            (Some(_), Some(_)) | (None, _) => {}
+        }
+        if caller.agent.is_none() || !gave.is_empty() {
+            mark(cx, Revoked::Subject(entity)).await?;
+            entry.subject = Some(entity.clone());
         }
         log::record(cx, entry);
         Ok(RevocationView { revoked_at: cx.now }.into())

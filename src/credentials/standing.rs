@@ -5,31 +5,24 @@ use std::sync::Arc;
 
 use crate::credentials::store::Revoked;
 use crate::framework::error::Result;
+use crate::identity::human::{self, NotHuman};
+use crate::identity::presence;
 use crate::model::agent::{Agent, Status};
 use crate::model::credential::{Grounds, Standing};
 use crate::model::delegation::{Delegation, DelegationStatus};
+use crate::model::identity::Presence;
 use crate::model::ids::EntityId;
 use crate::model::time::Timestamp;
 use crate::state::Cx;
 
-/// An identity entity, as far as standing depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Identity {
-    /// It is there and enabled.
-    Enabled,
-    /// An operator disabled it.
-    Disabled,
-    /// It is not there any more, or was merged into another.
-    Gone,
-}
-
-/// How a credential stands for it, all else being well.
-impl From<Identity> for Standing {
-    fn from(identity: Identity) -> Self {
-        match identity {
-            Identity::Enabled => Self::Active,
-            Identity::Disabled => Self::Suspended,
-            Identity::Gone => Self::Void,
+/// How a credential stands for an entity, all else being well.
+impl From<Presence> for Standing {
+    fn from(presence: Presence) -> Self {
+        match presence {
+            Presence::Present => Self::Active,
+            // Either can be undone.
+            Presence::Disabled | Presence::Moved => Self::Suspended,
+            Presence::Merged | Presence::Gone => Self::Void,
         }
     }
 }
@@ -40,9 +33,11 @@ pub struct Facts {
     /// The agent by the credential's id of it, if it is still registered.
     pub agent: Option<Arc<Agent>>,
     /// The agent's entity.
-    pub entity: Identity,
-    /// The subject's entity, where the credential speaks of a human.
-    pub subject: Option<Identity>,
+    pub entity: Presence,
+    /// How it stands for the subject, where the credential speaks of a human.
+    pub subject: Option<Standing>,
+    /// How it stands for the target that it is for.
+    pub target: Standing,
     /// How the chain of delegations stands that it was issued under.
     pub delegated: Standing,
     /// Whether it was revoked itself.
@@ -68,16 +63,18 @@ pub fn judge(grounds: &Grounds, facts: &Facts, now: Timestamp) -> Standing {
         || agent.epoch != grounds.epoch
         || agent.credentials_revoked_at.iter().any(is_marked)
         || facts.marks.iter().any(is_marked)
-        || facts.entity == Identity::Gone
-        || facts.subject == Some(Identity::Gone)
+        || Standing::from(facts.entity) == Standing::Void
+        || facts.subject == Some(Standing::Void)
+        || facts.target == Standing::Void
         || facts.subject.is_some() != grounds.subject.is_some()
         // Nobody speaks for a human without one's leave.
         || grounds.subject.is_some() != grounds.delegation.is_some()
         || facts.delegated == Standing::Void;
     let paused = agent.status(now) != Status::Active
         || facts.delegated == Standing::Suspended
-        || facts.entity == Identity::Disabled
-        || facts.subject == Some(Identity::Disabled);
+        || Standing::from(facts.entity) == Standing::Suspended
+        || facts.subject == Some(Standing::Suspended)
+        || facts.target == Standing::Suspended;
     match (void, paused) {
         (true, _) => Standing::Void,
         (false, true) => Standing::Suspended,
@@ -115,9 +112,10 @@ pub fn judge_link(
 /// # Errors
 /// If storage or the host cannot say. Then nobody knows, and nobody accepts it.
 pub async fn of(cx: &Cx, grounds: &Grounds) -> Result<Standing> {
-    let ((agent, entity), subject, (delegated, marks), one) = tokio::try_join!(
+    let ((agent, entity), subject, target, (delegated, marks), one) = tokio::try_join!(
         agent(cx, grounds),
         subject(cx, grounds),
+        target(cx, grounds),
         chain(cx, grounds),
         cx.credentials.revocation(Revoked::One(&grounds.id)),
     )?;
@@ -125,6 +123,7 @@ pub async fn of(cx: &Cx, grounds: &Grounds) -> Result<Standing> {
         agent,
         entity,
         subject,
+        target,
         delegated,
         revoked: one.is_some(),
         marks,
@@ -142,8 +141,9 @@ pub async fn of(cx: &Cx, grounds: &Grounds) -> Result<Standing> {
 pub async fn is_unchanged(cx: &Cx, grounds: &Grounds) -> Result<bool> {
     let facts = Facts {
         agent: cx.agents.get(&grounds.agent).await?,
-        entity: Identity::Enabled,
-        subject: grounds.subject.as_ref().map(|_| Identity::Enabled),
+        entity: Presence::Present,
+        subject: grounds.subject.as_ref().map(|_| Standing::Active),
+        target: target(cx, grounds).await?,
         delegated: delegated(cx, grounds, &links(cx, grounds).await?).await?,
         revoked: false,
         marks: Vec::new(),
@@ -151,33 +151,56 @@ pub async fn is_unchanged(cx: &Cx, grounds: &Grounds) -> Result<bool> {
     Ok(judge(grounds, &facts, cx.now) == Standing::Active)
 }
 
-async fn agent(cx: &Cx, grounds: &Grounds) -> Result<(Option<Arc<Agent>>, Identity)> {
+async fn agent(cx: &Cx, grounds: &Grounds) -> Result<(Option<Arc<Agent>>, Presence)> {
     match cx.agents.get(&grounds.agent).await? {
         Some(agent) => {
-            let entity = identity(cx, &agent.entity_id).await?;
+            let entity = presence::of_agent(cx, &agent).await?;
             Ok((Some(agent), entity))
         }
-        None => Ok((None, Identity::Gone)),
+        None => Ok((None, Presence::Gone)),
     }
 }
 
-async fn subject(cx: &Cx, grounds: &Grounds) -> Result<Option<Identity>> {
+async fn subject(cx: &Cx, grounds: &Grounds) -> Result<Option<Standing>> {
     match &grounds.subject {
-        Some(id) => identity(cx, id).await.map(Some),
+        Some(id) => of_subject(cx, id).await.map(Some),
         None => Ok(None),
     }
 }
 
-/// How an entity stands with the host.
+/// How credentials stand for the human that they speak of. One who is no human
+/// any more may become one again.
 ///
 /// # Errors
-/// If the host cannot say.
-pub async fn identity(cx: &Cx, id: &EntityId) -> Result<Identity> {
-    Ok(match cx.system.entity(id).await? {
-        Some(entity) if entity.id != id.as_str() => Identity::Gone,
-        Some(entity) if entity.disabled => Identity::Disabled,
-        Some(_) => Identity::Enabled,
-        None => Identity::Gone,
+/// If storage or the host cannot say.
+pub async fn of_subject(cx: &Cx, id: &EntityId) -> Result<Standing> {
+    Ok(match human::why_not(cx, id).await? {
+        None => Standing::Active,
+        Some(NotHuman::NotPresent(presence)) => presence.into(),
+        Some(_) => Standing::Suspended,
+    })
+}
+
+/// How a credential stands for its target. Asks nobody but caches. A target that
+/// was defined anew is another.
+///
+/// # Errors
+/// If storage fails.
+pub async fn target(cx: &Cx, grounds: &Grounds) -> Result<Standing> {
+    let Some(name) = &grounds.target else {
+        return Ok(Standing::Active);
+    };
+    let issued = grounds.issued_at.unix();
+    let holds = cx.targets.get(name).await?.is_some_and(|target| {
+        target.created_at.unix() <= issued
+            && target
+                .credentials_revoked_at
+                .is_none_or(|at| issued > at.unix())
+    });
+    Ok(if holds {
+        Standing::Active
+    } else {
+        Standing::Void
     })
 }
 
@@ -233,7 +256,7 @@ async fn chain(cx: &Cx, grounds: &Grounds) -> Result<(Standing, Vec<Timestamp>)>
             continue;
         }
         if let Some(agent) = cx.agents.get(&link.agent).await? {
-            worst = worst.max(identity(cx, &agent.entity_id).await?.into());
+            worst = worst.max(presence::of_agent(cx, &agent).await?.into());
         }
     }
     Ok((worst, marks.into_iter().map(|mark| mark.at).collect()))

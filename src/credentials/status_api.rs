@@ -11,14 +11,17 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::credentials::mint::status_uri;
-use crate::credentials::standing::{self, Facts, Identity};
+use crate::credentials::standing::{self, Facts};
 use crate::credentials::status::{Ready, StatusStore};
 use crate::credentials::store::Revoked;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Raw, Reply};
+use crate::identity::presence;
 use crate::jose::jws::{self, Header, HeaderBytes};
-use crate::model::credential::{Grounds, StatusIndex};
+use crate::model::agent::Agent;
+use crate::model::credential::{Grounds, Standing, StatusIndex};
+use crate::model::identity::Presence;
 use crate::model::ids::{AgentId, EntityId};
 use crate::model::time::Timestamp;
 use crate::state::{Cx, State};
@@ -123,10 +126,10 @@ async fn current(cx: &Cx, list: u64) -> Result<Option<Arc<str>>> {
 async fn bits(cx: &Cx, places: &[(u64, Arc<Grounds>)]) -> Result<Vec<u8>> {
     let seen = Seen::load(cx).await?;
     let mut bits = vec![0_u8; usize::try_from(StatusIndex::PER_LIST / PER_BYTE).unwrap_or(0)];
-    let mut identities = BTreeMap::new();
+    let mut known = Known::default();
     let mut agents = BTreeMap::new();
     for (index, grounds) in places {
-        let facts = facts(cx, grounds, &seen, &mut agents, &mut identities).await?;
+        let facts = facts(cx, grounds, &seen, &mut agents, &mut known).await?;
         let code = standing::judge(grounds, &facts, cx.now).code();
         let byte = usize::try_from(index / PER_BYTE).unwrap_or(usize::MAX);
         let shift = u32::from(BITS).saturating_mul(u32::try_from(index % PER_BYTE).unwrap_or(0));
@@ -155,7 +158,7 @@ impl Seen {
     }
 }
 
-type Agents = BTreeMap<AgentId, Option<Arc<crate::model::agent::Agent>>>;
+type Agents = BTreeMap<AgentId, Option<Arc<Agent>>>;
 
 /// What [`standing::of`] gathers for one, without asking twice for what many
 /// share.
@@ -164,7 +167,7 @@ async fn facts(
     grounds: &Grounds,
     seen: &Seen,
     agents: &mut Agents,
-    identities: &mut BTreeMap<EntityId, Identity>,
+    known: &mut Known,
 ) -> Result<Facts> {
     let agent = match agents.get(&grounds.agent) {
         Some(agent) => agent.clone(),
@@ -175,14 +178,14 @@ async fn facts(
         }
     };
     let entity = match &agent {
-        Some(agent) => identity(cx, identities, &agent.entity_id).await?,
-        None => Identity::Gone,
+        Some(agent) => known.agent(cx, agent).await?,
+        None => Presence::Gone,
     };
     let mut marks = Vec::new();
     let subject = match &grounds.subject {
         Some(subject) => {
             marks.extend(seen.mark(cx, Revoked::Subject(subject)).await?);
-            Some(identity(cx, identities, subject).await?)
+            Some(known.subject(cx, subject).await?)
         }
         None => None,
     };
@@ -193,30 +196,45 @@ async fn facts(
         if link.agent != grounds.agent
             && let Some(relay) = cx.agents.get(&link.agent).await?
         {
-            delegated = delegated.max(identity(cx, identities, &relay.entity_id).await?.into());
+            delegated = delegated.max(known.agent(cx, &relay).await?.into());
         }
     }
     Ok(Facts {
         agent,
         entity,
         subject,
+        target: standing::target(cx, grounds).await?,
         delegated,
         revoked: seen.0.contains(&Revoked::One(&grounds.id).name()),
         marks,
     })
 }
 
-async fn identity(
-    cx: &Cx,
-    known: &mut BTreeMap<EntityId, Identity>,
-    id: &EntityId,
-) -> Result<Identity> {
-    if let Some(identity) = known.get(id) {
-        return Ok(*identity);
+/// What the host said of entities, each asked for once.
+#[derive(Debug, Default)]
+struct Known {
+    agents: BTreeMap<AgentId, Presence>,
+    subjects: BTreeMap<EntityId, Standing>,
+}
+
+impl Known {
+    async fn agent(&mut self, cx: &Cx, agent: &Agent) -> Result<Presence> {
+        if let Some(presence) = self.agents.get(&agent.id) {
+            return Ok(*presence);
+        }
+        let presence = presence::of_agent(cx, agent).await?;
+        self.agents.insert(agent.id.clone(), presence);
+        Ok(presence)
     }
-    let identity = standing::identity(cx, id).await?;
-    known.insert(id.clone(), identity);
-    Ok(identity)
+
+    async fn subject(&mut self, cx: &Cx, id: &EntityId) -> Result<Standing> {
+        if let Some(standing) = self.subjects.get(id) {
+            return Ok(*standing);
+        }
+        let standing = standing::of_subject(cx, id).await?;
+        self.subjects.insert(id.clone(), standing);
+        Ok(standing)
+    }
 }
 
 async fn sign(cx: &Cx, list: u64, bits: &[u8]) -> Result<String> {

@@ -1,5 +1,5 @@
-//! `decisions/evaluate`: what would be decided. Issues, consumes, counts and
-//! writes nothing.
+//! `decisions/evaluate` and `self/evaluate`: what would be decided. Issues,
+//! consumes, counts and writes nothing.
 
 use std::sync::Arc;
 
@@ -33,14 +33,14 @@ pub struct Evaluation {
 
 /// Decide without acting: a dry run, and a policy decision point.
 ///
-/// Takes what `creds/issue` takes. An operator names the agent, and sees every
-/// layer; an agent asks for itself, and sees what `denial_detail` under
-/// `config` grants it. Nothing is issued, counted or written. AuthZEN clients
-/// find the same under `access/v1/evaluation`.
+/// Takes what `creds/issue` takes, and the agent's name, and shows every layer.
+/// Nothing is issued, counted or written. An agent asks for itself at
+/// `self/evaluate`. AuthZEN clients find the bare answer under
+/// `access/v1/evaluation`.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Evaluate {
-    /// Name of the agent; an agent that asks may leave it out.
-    agent: Option<AgentName>,
+    /// Name of the agent.
+    agent: AgentName,
     /// Identity entity of the human it would act for.
     subject: Option<EntityId>,
     /// Name of the target.
@@ -71,11 +71,10 @@ impl Endpoint<State> for Evaluate {
         path: "decisions/evaluate",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Evaluation;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Evaluation>> {
-        let named = self.agent.map(|name| name.to_string());
         let request = AccessRequest {
             reason: self.reason,
             context: request::context(self.context)?,
@@ -86,84 +85,129 @@ impl Endpoint<State> for Evaluate {
             key_thumbprint: request::thumbprint(self.cnf_jwk)?,
             ..AccessRequest::new(self.target, self.action, self.resource)
         };
-        Ok(evaluate(cx, named.as_deref(), &request, Shown::ToOperator)
-            .await?
-            .into())
+        let applicant = Applicant {
+            sees_all: true,
+            ..named(cx, self.agent.as_str()).await?
+        };
+        let (outcome, explanation) = decide(cx, applicant, &request).await?;
+        Ok(Evaluation {
+            decision: outcome == Outcome::Allow,
+            context: explanation,
+        }
+        .into())
     }
 }
 
-/// How much of an explanation the answer may hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
-    /// All of it, unless the caller is an agent.
-    ToOperator,
-    /// What a refused caller is told.
-    AsRefused,
+/// See what would be decided about a request of yours.
+///
+/// For agents. Takes what `creds/issue` takes, and shows what `denial_detail`
+/// under `config` grants. Nothing is issued, counted or written.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct EvaluateOwn {
+    /// Identity entity of the human you would act for.
+    subject: Option<EntityId>,
+    /// Name of the target.
+    target: TargetName,
+    /// What would be done there.
+    action: Action,
+    /// To what.
+    #[serde(default)]
+    resource: Resource,
+    /// Delegation that you would act under.
+    delegation_id: Option<DelegationId>,
+    /// What the request is for, as authorization details (RFC 9396).
+    authorization_details: Option<Vec<Map<String, Value>>>,
+    /// Facts that you would assert.
+    #[serde(default)]
+    context: Map<String, Value>,
+    /// Why.
+    #[serde(default)]
+    reason: Description,
+    /// Lifetime that you would ask for.
+    ttl: Option<Ttl>,
+    /// Public key (JWK) that you would bind the credential to.
+    cnf_jwk: Option<Map<String, Value>>,
 }
 
-/// Decides `request` by the agent that is `named`, by name or id, or by the
-/// caller; shows as much as the caller may see.
+impl Endpoint<State> for EvaluateOwn {
+    const PLACE: Place = Place {
+        path: "self/evaluate",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Judged;
+    type Output = Evaluation;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<Evaluation>> {
+        let request = AccessRequest {
+            reason: self.reason,
+            context: request::context(self.context)?,
+            subject: self.subject,
+            delegation: self.delegation_id,
+            ttl: self.ttl,
+            details: request::details(self.authorization_details)?,
+            key_thumbprint: request::thumbprint(self.cnf_jwk)?,
+            ..AccessRequest::new(self.target, self.action, self.resource)
+        };
+        let applicant = Applicant::caller(cx).await?;
+        if applicant.agent.is_none() {
+            return Err(Error::Denied(
+                "only a registered agent can ask this about itself; operators ask about any under `decisions/evaluate`".to_owned(),
+            ));
+        }
+        let (outcome, mut explanation) = decide(cx, applicant, &request).await?;
+        redact(&mut explanation, cx.config.get().await?.denial_detail);
+        Ok(Evaluation {
+            decision: outcome == Outcome::Allow,
+            context: explanation,
+        }
+        .into())
+    }
+}
+
+/// What would be decided about a request, for who may know no more than that:
+/// `None` where the caller is the agent itself, who is told as much as when it is
+/// refused.
 ///
 /// # Errors
 /// [`Error::Denied`] if an agent asks about another; [`Error::Host`] if a fact
 /// cannot be established.
-pub async fn evaluate(
+pub async fn answer(
     cx: &Cx,
-    named: Option<&str>,
+    agent: &str,
     request: &AccessRequest,
-    shown: Shown,
-) -> Result<Evaluation> {
-    let caller = match &cx.caller.entity_id {
-        Some(entity) => cx.agents.by_entity(entity).await?,
-        None => None,
-    };
-    let applicant = match (named, &caller) {
-        (None, None) => {
-            return Err(Error::Invalid(
-                "missing required field \"agent\": say which agent would ask".to_owned(),
-            ));
-        }
-        (Some(named), Some(agent))
-            if named != agent.name.as_str() && named != agent.id.as_str() =>
-        {
+) -> Result<(bool, Option<Explanation>)> {
+    let caller = Applicant::caller(cx).await?;
+    let own = match &caller.agent {
+        Some(own) if agent != own.name.as_str() && agent != own.id.as_str() => {
             return Err(Error::Denied(
                 "an agent may ask what would be decided about itself only".to_owned(),
             ));
         }
-        (_, Some(agent)) => Applicant {
-            agent: Some(Arc::clone(agent)),
-            ..Applicant::default()
-        },
-        (Some(named), None) => match find(cx, named).await? {
-            Some(agent) => {
-                let disabled = cx
-                    .system
-                    .entity(&agent.entity_id)
-                    .await?
-                    .is_none_or(|entity| entity.disabled || entity.id != agent.entity_id.as_str());
-                Applicant {
-                    agent: Some(agent),
-                    disabled,
-                    ..Applicant::default()
-                }
-            }
-            None => Applicant::default(),
-        },
+        own => own.is_some(),
     };
-    let applicant = Applicant {
-        sees_all: caller.is_none() && shown == Shown::ToOperator,
-        ..applicant
-    };
+    let applicant = if own { caller } else { named(cx, agent).await? };
+    let (outcome, mut explanation) = decide(cx, applicant, request).await?;
+    redact(&mut explanation, cx.config.get().await?.denial_detail);
+    Ok((outcome == Outcome::Allow, own.then_some(explanation)))
+}
+
+/// An agent by its name or id, as the one who would ask.
+async fn named(cx: &Cx, agent: &str) -> Result<Applicant> {
+    match find(cx, agent).await? {
+        Some(agent) => Applicant::agent(cx, agent).await,
+        None => Ok(Applicant::default()),
+    }
+}
+
+async fn decide(
+    cx: &Cx,
+    applicant: Applicant,
+    request: &AccessRequest,
+) -> Result<(Outcome, Explanation)> {
     let gathered = authorize::gather(cx, request, applicant).await?;
     let decision = engine::decide(request, &gathered.facts);
-    let mut explanation = decision.explain(request, &gathered.facts);
-    if caller.is_some() || shown == Shown::AsRefused {
-        redact(&mut explanation, cx.config.get().await?.denial_detail);
-    }
-    Ok(Evaluation {
-        decision: decision.outcome == Outcome::Allow,
-        context: explanation,
-    })
+    let explanation = decision.explain(request, &gathered.facts);
+    Ok((decision.outcome, explanation))
 }
 
 async fn find(cx: &Cx, named: &str) -> Result<Option<Arc<Agent>>> {

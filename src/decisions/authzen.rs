@@ -4,14 +4,16 @@
 //! A subject of the type `agent` is an agent that acts on its own; one of the
 //! type `user` is the human (by entity id) for whom the agent in
 //! `context.agent` acts. A resource's type is the target, its id the resource.
-//! Answers are plain JSON, without the server's envelope; a denial is 200.
+//! Answers are plain JSON, without the server's envelope; a denial is 200. Who asks
+//! about others learns the bare decision: a verifier needs no more, and what is
+//! behind it is for those who govern, under `decisions/evaluate`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::credentials::request;
-use crate::decisions::api::{Shown, evaluate};
+use crate::decisions::api;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Raw, Reply};
@@ -41,7 +43,7 @@ impl Endpoint<State> for AccessEvaluation {
         path: "access/v1/evaluation",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::Judged;
     type Output = Map<String, Value>;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Self::Output>> {
@@ -84,7 +86,7 @@ impl Endpoint<State> for AccessEvaluations {
         path: "access/v1/evaluations",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::Judged;
     type Output = Map<String, Value>;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Self::Output>> {
@@ -139,13 +141,14 @@ impl Endpoint<State> for AccessEvaluations {
 #[derive(Debug, Serialize)]
 struct Answer {
     decision: bool,
-    context: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    context: Option<Value>,
 }
 
 fn refused(problem: &str) -> Answer {
     Answer {
         decision: false,
-        context: json!({ "error": { "status": 400, "message": problem } }),
+        context: Some(json!({ "error": { "status": 400, "message": problem } })),
     }
 }
 
@@ -219,12 +222,12 @@ async fn answer(cx: &Cx, tuple: Tuple) -> Result<Answer> {
         context: request::context(context)?,
         ..request
     };
-    let evaluation = evaluate(cx, Some(&agent), &request, Shown::AsRefused).await?;
-    Ok(Answer {
-        decision: evaluation.decision,
-        context: serde_json::to_value(evaluation.context)
-            .map_err(|error| Error::Internal(error.to_string()))?,
-    })
+    let (decision, explanation) = api::answer(cx, &agent, &request).await?;
+    let context = explanation
+        .map(serde_json::to_value)
+        .transpose()
+        .map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(Answer { decision, context })
 }
 
 fn part(name: &str, part: Option<Map<String, Value>>) -> Result<Map<String, Value>> {

@@ -61,7 +61,10 @@ kinds! {
     AgentResume, "agent.resume", "An agent was resumed.";
     AgentRevoke, "agent.revoke", "Everything an agent held was revoked.";
     AgentDelete, "agent.delete", "An agent was removed from the registry.";
+    AgentForget, "agent.forget", "That somebody was an agent was forgotten.";
+    KeyRotate, "key.rotate", "A signing key got a new version.";
     KeyRetire, "key.retire", "A signing key was taken out of use.";
+    Govern, "govern", "One who may not govern tried to.";
 }
 
 /// One link of a chain of delegations.
@@ -129,6 +132,12 @@ pub struct Entry {
     /// Why not, in a sentence, where there is no code for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub problem: String,
+    /// As what the caller was refused, where it may not use the path at all.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub refused_as: String,
+    /// What did not stand in the way, and an operator is to mend.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Reason>,
     /// The policy of the rule that decided it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub policy: String,
@@ -184,6 +193,8 @@ impl Entry {
             layer: None,
             reasons: Vec::new(),
             problem: String::new(),
+            refused_as: String::new(),
+            notes: Vec::new(),
             policy: String::new(),
             rule: String::new(),
             ttl: None,
@@ -222,6 +233,7 @@ impl Entry {
             &mut self.resource,
             &mut self.purpose,
             &mut self.problem,
+            &mut self.refused_as,
             &mut self.policy,
             &mut self.rule,
             &mut self.request_id,
@@ -233,6 +245,7 @@ impl Entry {
         }
         self.chain.truncate(MOST);
         self.reasons.truncate(MOST);
+        self.notes.truncate(MOST);
         self
     }
 
@@ -251,6 +264,7 @@ impl Entry {
             &self.resource,
             &self.purpose,
             &self.problem,
+            &self.refused_as,
             &self.policy,
             &self.rule,
             &self.request_id,
@@ -260,6 +274,7 @@ impl Entry {
         .fold(FRAME, usize::saturating_add)
         .saturating_add(self.chain.len().saturating_mul(LINK))
         .saturating_add(self.reasons.len().saturating_mul(REASON))
+        .saturating_add(self.notes.len().saturating_mul(REASON))
     }
 }
 

@@ -1,13 +1,14 @@
 //! Entries about what is no decision of the engine: delegations, consents,
 //! uses and revocations of credentials, and refusals of all of these.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::credentials::present::{Shown, Spoken};
 use crate::decisions::entry::{Entry, Kind, Link};
 use crate::decisions::log;
-use crate::framework::endpoint::{Place, Verb};
+use crate::framework::endpoint::{Audience, Place, Verb};
 use crate::framework::error::Error;
+use crate::identity::admit::Refused;
 use crate::model::agent::Mode;
 use crate::model::consent::HumanConsent;
 use crate::model::decision::Outcome;
@@ -21,13 +22,14 @@ fn kind_of(place: &Place) -> Option<Kind> {
     if let Verb::Delete = place.verb {
         return match place.path {
             "agents/{name}" | "registration/id/{id}" => Some(Kind::AgentDelete),
+            "agents/former/{id}" => Some(Kind::AgentForget),
             _ => None,
         };
     }
     Some(match place.path {
         "login" => Kind::Login,
         "creds/redeem" => Kind::Redeem,
-        "creds/revoke" | "self/revoke" => Kind::CredentialRevoke,
+        "creds/revoke" | "self/revoke" | "oversight/revoke" => Kind::CredentialRevoke,
         "delegations/request" => Kind::DelegationRequest,
         "delegations/grant" => Kind::DelegationGrant,
         "delegations/{id}/approve" | "delegations/code/{user_code}/approve" => {
@@ -90,6 +92,43 @@ pub async fn refused(cx: &Cx, place: &Place, error: &Error) {
             ..entry
         },
     );
+}
+
+/// Records that a caller may not use a path at all, and as what it was refused;
+/// the server's audit log says so too. Of what does not govern, only what is
+/// recorded anyway.
+pub async fn not_admitted(cx: &Cx, audience: Audience, place: &Place, refused: &Refused) {
+    let kind = match audience {
+        Audience::Governed => Some(kind_of(place).unwrap_or(Kind::Govern)),
+        Audience::Caller | Audience::Judged | Audience::TakesBack | Audience::Public => {
+            kind_of(place)
+        }
+    };
+    let Some(kind) = kind.filter(|_| is_refusal(&refused.error)) else {
+        return;
+    };
+    let caller = match &cx.caller.entity_id {
+        Some(entity) => cx.agents.by_entity(entity).await.ok().flatten(),
+        None => None,
+    };
+    let entry = match caller {
+        Some(agent) => log::about(cx, kind, &agent),
+        None => log::entry(cx, kind, Outcome::Deny),
+    };
+    let entry = Entry {
+        outcome: Outcome::Deny,
+        refused_as: refused.as_what.to_owned(),
+        action: place.verb.as_str().to_owned(),
+        resource: place.path.to_owned(),
+        problem: problem(&refused.error),
+        ..entry
+    };
+    cx.noted.put(Map::from_iter([
+        ("decision_id".to_owned(), entry.id.to_string().into()),
+        ("outcome".to_owned(), entry.outcome.as_str().into()),
+        ("refused_as".to_owned(), refused.as_what.into()),
+    ]));
+    log::record(cx, entry);
 }
 
 /// Fills in which agent it is about, as far as that is known.

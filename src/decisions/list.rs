@@ -113,7 +113,7 @@ impl Endpoint<State> for ListDecisions {
         path: "decisions",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = DecisionListing;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DecisionListing>> {
@@ -179,7 +179,7 @@ impl Endpoint<State> for ReadDecision {
         path: "decisions/{id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = DecisionView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DecisionView>> {
@@ -241,7 +241,7 @@ impl Endpoint<State> for VerifyDecisions {
         path: "decisions/verify",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = verify::Verification;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<verify::Verification>> {

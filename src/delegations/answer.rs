@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use crate::consents::seen::{self, Seen};
 use crate::consents::{binding, receipt, words};
 use crate::delegations::input::{self, Given, Terms};
 use crate::delegations::store::Whose;
 use crate::framework::error::{Error, Result};
+use crate::identity::{admit, caller};
 use crate::model::agent::Agent;
 use crate::model::consent::{ConsentStatus, ConsentTo, HumanConsent};
 use crate::model::delegation::{Answer, Delegation, DelegationStatus, Delegator};
@@ -35,6 +37,15 @@ pub enum Which<'a> {
     Bound,
     /// A request that names nobody, by the hash of its code.
     Code(&'a str),
+}
+
+/// What a human says to a request.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    /// The word that the question ends with.
+    pub seen: String,
+    /// A word to the agent.
+    pub reason: Description,
 }
 
 /// The same for what is not there and for what is somebody else's.
@@ -99,8 +110,10 @@ pub async fn approve(
     which: Which<'_>,
     human: &EntityId,
     given: Given,
-    reason: Description,
+    said: Said,
 ) -> Result<Granted> {
+    let Said { seen, reason } = said;
+    seen::given(&seen)?;
     let _held = cx.delegations.hold(&[id.as_str()]).await;
     let present = answerable(cx, id, which, human).await?;
     let terms = Terms::of(&present);
@@ -108,13 +121,16 @@ pub async fn approve(
         let same = terms.narrowed(given).is_ok_and(|given| given == terms);
         return again(cx, present, same).await;
     }
-    let terms_now = terms.narrowed(given)?;
     if present.is_expired(cx.now) {
         return Err(Error::Conflict(
             "the request has lapsed: nobody answered it in time; the agent can ask again"
                 .to_owned(),
         ));
     }
+    Seen::of_delegation(cx, &present, human)
+        .await?
+        .check(&seen)?;
+    let terms_now = terms.narrowed(given)?;
     let agent = receiver(cx, &present).await?;
     let _counted = cx.delegations.hold_parties(&[human.as_str()]).await;
     room_but(cx, human, &agent.id, Some(id)).await?;
@@ -273,8 +289,8 @@ pub async fn revoke(
     let Some(present) = cx.delegations.get(id).await? else {
         return Err(unknown(id));
     };
-    if !by_operator && role(cx, &present).await?.is_none() {
-        return Err(unknown(id));
+    if !by_operator {
+        check_taking_back(cx, &present).await?;
     }
     match present.status {
         DelegationStatus::Denied | DelegationStatus::Revoked => return Ok(present),
@@ -289,6 +305,27 @@ pub async fn revoke(
         reason,
     });
     cx.delegations.change(&present, next, Vec::new()).await
+}
+
+/// A subject takes back what is in its own name, whoever it has become. An agent
+/// does only what an agent may that can act.
+async fn check_taking_back(cx: &Cx, delegation: &Delegation) -> Result<()> {
+    match role(cx, delegation).await? {
+        Some(Role::Subject) => Ok(()),
+        Some(Role::Holder | Role::Delegator) => {
+            let caller = caller::of(cx).await?;
+            let agent = caller.agent.as_ref();
+            let reason = agent.and_then(|agent| admit::inability(agent, caller.presence, cx));
+            match reason {
+                Some(reason) => Err(Error::Denied(format!(
+                    "refused ({}): {reason}",
+                    reason.as_str()
+                ))),
+                None => Ok(()),
+            }
+        }
+        None => Err(unknown(&delegation.id)),
+    }
 }
 
 /// The request, if the human may answer it, or has.

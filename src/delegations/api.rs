@@ -7,13 +7,14 @@ use serde_json::{Map, Value};
 
 use crate::decisions::entry::Kind;
 use crate::decisions::events;
-use crate::delegations::answer::{self, Which, unknown};
+use crate::delegations::answer::{self, Role, Said, Which, unknown};
 use crate::delegations::input::{self, Given, Terms};
 use crate::delegations::view::DelegationView;
 use crate::delegations::{pass, request};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
+use crate::identity::human;
 use crate::model::ids::{AgentName, DelegationId, EntityId};
 use crate::model::text::Description;
 use crate::model::time::Ttl;
@@ -141,7 +142,7 @@ impl Endpoint<State> for GrantDelegation {
     type Output = Agreed;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Agreed>> {
-        let human = input::human(cx).await?;
+        let human = human::caller(cx).await?;
         let given = Given {
             scope: Some(self.scope),
             purpose: Some(self.purpose),
@@ -187,22 +188,29 @@ impl Endpoint<State> for ReadDelegation {
         let Some(delegation) = cx.delegations.get(&self.id).await? else {
             return Err(unknown(&self.id));
         };
-        if answer::role(cx, &delegation).await?.is_none() {
-            return Err(unknown(&self.id));
+        match (answer::role(cx, &delegation).await?, &cx.caller.entity_id) {
+            (Some(Role::Subject), Some(human)) => {
+                Ok(DelegationView::question(cx, &delegation, human)
+                    .await?
+                    .into())
+            }
+            (Some(_), _) => Ok(DelegationView::of(cx, &delegation).await?.into()),
+            (None, _) => Err(unknown(&self.id)),
         }
-        Ok(DelegationView::of(cx, &delegation).await?.into())
     }
 }
 
 /// Approve a request for authority, or less of it.
 ///
-/// For the human whom it names, and nobody else. What is given narrows the
-/// request; what is not given is approved as it was asked for. The answer holds
+/// For the human whom it names, and nobody else. `seen` is the word that the
+/// question ends with at `delegations/:id`. What is given narrows the request; what is not given is approved as it was asked for. The answer holds
 /// a signed receipt.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ApproveDelegation {
     /// Id of the delegation.
     id: DelegationId,
+    /// The word that the question ends with, as its human reads it.
+    seen: String,
     /// What for, as authorization details; at most what was asked for.
     scope: Option<Vec<Map<String, Value>>>,
     /// How long it lasts from now; at most what was asked for.
@@ -225,7 +233,7 @@ impl Endpoint<State> for ApproveDelegation {
     type Output = Agreed;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Agreed>> {
-        let human = input::human(cx).await?;
+        let human = human::caller(cx).await?;
         let given = Given {
             scope: self.scope,
             purpose: None,
@@ -233,8 +241,11 @@ impl Endpoint<State> for ApproveDelegation {
             max_ttl: self.max_ttl,
             max_uses: self.max_uses,
         };
-        let granted =
-            answer::approve(cx, &self.id, Which::Bound, &human, given, self.reason).await?;
+        let said = Said {
+            seen: self.seen,
+            reason: self.reason,
+        };
+        let granted = answer::approve(cx, &self.id, Which::Bound, &human, given, said).await?;
         events::delegation(cx, Kind::DelegationApprove, &granted.delegation).await;
         Ok(Agreed::of(cx, granted).await?.into())
     }
@@ -258,12 +269,12 @@ impl Endpoint<State> for DenyDelegation {
         path: "delegations/{id}/deny",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::TakesBack;
     type Output = DelegationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
-        let human = input::human(cx).await?;
-        let denied = answer::deny(cx, &self.id, Which::Bound, &human, self.reason).await?;
+        let human = human::own_name(cx)?;
+        let denied = answer::deny(cx, &self.id, Which::Bound, human, self.reason).await?;
         events::delegation(cx, Kind::DelegationDeny, &denied).await;
         Ok(DelegationView::of(cx, &denied).await?.into())
     }
@@ -289,7 +300,7 @@ impl Endpoint<State> for RevokeDelegation {
         path: "delegations/{id}/revoke",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Caller;
+    const AUDIENCE: Audience = Audience::TakesBack;
     type Output = DelegationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {

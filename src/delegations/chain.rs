@@ -7,6 +7,7 @@ use crate::delegations::input;
 use crate::delegations::store::Whose;
 use crate::engine::facts::{Actor, Hop};
 use crate::framework::error::Result;
+use crate::identity::presence;
 use crate::model::agent::Agent;
 use crate::model::decision::AccessRequest;
 use crate::model::delegation::Delegation;
@@ -55,12 +56,11 @@ async fn relay(cx: &Cx, delegation: &Delegation, library: &Library) -> Result<Op
     let Some(agent) = cx.agents.get(&delegation.agent).await? else {
         return Ok(None);
     };
-    let entity = cx.system.entity(&agent.entity_id).await?;
     Ok(Some(Actor {
         ceiling: library.ceiling(&agent),
-        // One that was merged into another is not the one that was registered.
-        disabled: entity
-            .is_none_or(|entity| entity.disabled || entity.id != agent.entity_id.as_str()),
+        presence: presence::of_agent(cx, &agent).await?,
+        // Whoever is asked for is told of whom they answer for.
+        owner_gone: false,
         agent,
     }))
 }
@@ -116,7 +116,7 @@ async fn holds(cx: &Cx, last: &Delegation, library: &Library) -> Result<bool> {
             return Ok(false);
         }
         let able = relay(cx, link, library).await?.is_some_and(|actor| {
-            !actor.disabled
+            actor.presence.is_present()
                 && actor.agent.epoch == link.agent_epoch
                 && input::unable(&actor.agent, cx).is_none()
         });

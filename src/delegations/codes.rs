@@ -9,14 +9,15 @@ use serde_json::{Map, Value};
 
 use crate::decisions::entry::Kind;
 use crate::decisions::events;
-use crate::delegations::answer::{self, Which, unknown_code};
+use crate::delegations::answer::{self, Said, Which, unknown_code};
 use crate::delegations::api::Agreed;
 use crate::delegations::code;
-use crate::delegations::input::{self, Given};
+use crate::delegations::input::Given;
 use crate::delegations::view::DelegationView;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
+use crate::identity::human;
 use crate::model::delegation::Delegation;
 use crate::model::ids::EntityId;
 use crate::model::text::Description;
@@ -73,9 +74,9 @@ impl Endpoint<State> for ReadCode {
     type Output = DelegationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
-        let human = input::human(cx).await?;
+        let human = human::caller(cx).await?;
         let found = find(cx, &human, &self.user_code).await?;
-        Ok(DelegationView::of(cx, &found).await?.into())
+        Ok(DelegationView::question(cx, &found, &human).await?.into())
     }
 }
 
@@ -87,6 +88,8 @@ impl Endpoint<State> for ReadCode {
 pub struct ApproveCode {
     /// Code that the agent has shown, as in `BCDF-GHJK`.
     user_code: String,
+    /// The word that the question ends with, as you read it under the code.
+    seen: String,
     /// What for, as authorization details; at most what was asked for.
     scope: Option<Vec<Map<String, Value>>>,
     /// How long it lasts from now; at most what was asked for.
@@ -109,7 +112,7 @@ impl Endpoint<State> for ApproveCode {
     type Output = Agreed;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Agreed>> {
-        let human = input::human(cx).await?;
+        let human = human::caller(cx).await?;
         let found = find(cx, &human, &self.user_code).await?;
         let given = Given {
             scope: self.scope,
@@ -118,8 +121,11 @@ impl Endpoint<State> for ApproveCode {
             max_ttl: self.max_ttl,
             max_uses: self.max_uses,
         };
-        let granted =
-            answer::approve(cx, &found.id, which(&found), &human, given, self.reason).await?;
+        let said = Said {
+            seen: self.seen,
+            reason: self.reason,
+        };
+        let granted = answer::approve(cx, &found.id, which(&found), &human, given, said).await?;
         events::delegation(cx, Kind::DelegationApprove, &granted.delegation).await;
         Ok(Agreed::of(cx, granted).await?.into())
     }
@@ -144,7 +150,7 @@ impl Endpoint<State> for DenyCode {
     type Output = DelegationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
-        let human = input::human(cx).await?;
+        let human = human::caller(cx).await?;
         let found = find(cx, &human, &self.user_code).await?;
         let denied = answer::deny(cx, &found.id, which(&found), &human, self.reason).await?;
         events::delegation(cx, Kind::DelegationDeny, &denied).await;

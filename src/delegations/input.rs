@@ -5,10 +5,11 @@ use serde_json::{Map, Value};
 use crate::config::store::Config;
 use crate::consents::words::Wanted;
 use crate::framework::error::{Error, Result};
+use crate::identity::caller;
 use crate::model::agent::{Agent, Mode, Status};
 use crate::model::authorization::Scope;
 use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
-use crate::model::ids::{DelegationId, EntityId};
+use crate::model::ids::DelegationId;
 use crate::model::text::Description;
 use crate::model::time::Ttl;
 use crate::state::Cx;
@@ -239,41 +240,13 @@ pub fn check_covers(outer: &Scope, inner: &Scope, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// The caller as a human who may agree to something: an identity of its own
-/// that is no agent. Consent comes from nobody else, whatever the ACL says.
-///
-/// # Errors
-/// [`Error::Denied`], with why.
-pub async fn human(cx: &Cx) -> Result<EntityId> {
-    let Some(entity) = &cx.caller.entity_id else {
-        return Err(Error::Denied(
-            "your token has no identity entity, and only a human's own identity can consent; log in through an auth method".to_owned(),
-        ));
-    };
-    if crate::login::session::is_of_login(&cx.caller.display_name) {
-        return Err(Error::Denied(
-            "this token is an agent's, and agents cannot consent".to_owned(),
-        ));
-    }
-    if let Some(agent) = cx.agents.by_entity(entity).await? {
-        return Err(Error::Denied(format!(
-            "`{}` is a registered agent, and agents cannot consent",
-            agent.name
-        )));
-    }
-    Ok(entity.clone())
-}
-
 /// The caller as an agent that may act for humans.
 ///
 /// # Errors
 /// [`Error::Denied`], with why.
 pub async fn acting_agent(cx: &Cx) -> Result<Arc<Agent>> {
-    let agent = match &cx.caller.entity_id {
-        Some(entity) => cx.agents.by_entity(entity).await?,
-        None => None,
-    };
-    let Some(agent) = agent else {
+    let caller = caller::of(cx).await?;
+    let Some(agent) = caller.agent.clone() else {
         return Err(Error::Denied(
             "only a registered agent can do this: your token's entity is none".to_owned(),
         ));

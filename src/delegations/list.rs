@@ -1,5 +1,7 @@
 //! `delegations/`: what is the caller's, and pages of any list of delegations.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -8,7 +10,8 @@ use crate::delegations::view::{brief, standing};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
-use crate::model::ids::DelegationId;
+use crate::identity::human;
+use crate::model::ids::{DelegationId, EntityId};
 use crate::state::{Cx, State};
 
 /// The most that one page of a list shows.
@@ -61,6 +64,25 @@ impl Endpoint<State> for ListDelegations {
     }
 }
 
+/// Why subjects do not count as humans, each asked for once.
+#[derive(Debug, Default)]
+struct Problems(BTreeMap<EntityId, String>);
+
+impl Problems {
+    async fn of(&mut self, cx: &Cx, subject: Option<&EntityId>) -> Result<String> {
+        let Some(subject) = subject else {
+            return Ok(String::new());
+        };
+        if let Some(known) = self.0.get(subject) {
+            return Ok(known.clone());
+        }
+        let why_not = human::why_not(cx, subject).await?;
+        let problem = why_not.map(|why| why.to_string()).unwrap_or_default();
+        self.0.insert(subject.clone(), problem.clone());
+        Ok(problem)
+    }
+}
+
 /// Which page of a list is asked for.
 #[derive(Debug)]
 pub struct Page<'a> {
@@ -108,6 +130,7 @@ impl<'a> Page<'a> {
         let mut listing = Listing::default();
         let mut looked_at = 0_usize;
         let mut warnings = Vec::new();
+        let mut problems = Problems::default();
         // Where only some are shown, a few at a time would be many calls.
         let step = if self.status.is_empty() {
             self.limit
@@ -124,7 +147,8 @@ impl<'a> Page<'a> {
                 let found = found
                     .filter(|one| self.status.is_empty() || standing(one, cx.now) == self.status);
                 if let Some(delegation) = found {
-                    let info = brief(&delegation, cx.now);
+                    let problem = problems.of(cx, delegation.subject.as_ref()).await?;
+                    let info = brief(&delegation, &problem, cx.now);
                     listing.key_info.insert(id.to_string(), info);
                     listing.keys.push(id.to_string());
                 }

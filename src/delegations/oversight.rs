@@ -10,7 +10,7 @@ use crate::delegations::list::Page;
 use crate::delegations::store::Whose;
 use crate::delegations::view::DelegationView;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
-use crate::framework::error::{Error, Result};
+use crate::framework::error::{Error, Result, needed};
 use crate::framework::response::{Listing, Reply};
 use crate::model::ids::{AgentName, DelegationId, EntityId};
 use crate::model::text::Description;
@@ -40,7 +40,7 @@ impl Endpoint<State> for OverseeDelegations {
         path: "oversight/delegations",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Listing;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
@@ -79,7 +79,7 @@ impl Endpoint<State> for OverseeDelegation {
         path: "oversight/delegations/{id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = DelegationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
@@ -95,8 +95,7 @@ impl Endpoint<State> for OverseeDelegation {
 pub struct OverrideDelegation {
     /// Id of the delegation.
     id: DelegationId,
-    /// Why.
-    #[serde(default)]
+    /// Why. Needed.
     reason: Description,
 }
 
@@ -105,10 +104,11 @@ impl Endpoint<State> for OverrideDelegation {
         path: "oversight/delegations/{id}/revoke",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = DelegationView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
+        needed(&self.reason)?;
         let revoked = answer::revoke(cx, &self.id, true, self.reason).await?;
         events::delegation(cx, Kind::DelegationRevoke, &revoked).await;
         Ok(DelegationView::of(cx, &revoked).await?.into())

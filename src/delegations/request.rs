@@ -7,6 +7,7 @@ use crate::delegations::answer::check_room;
 use crate::delegations::code;
 use crate::delegations::input::Terms;
 use crate::framework::error::{Error, Result};
+use crate::identity::human::{self, NotHuman};
 use crate::model::agent::Agent;
 use crate::model::delegation::Delegation;
 use crate::model::ids::EntityId;
@@ -112,17 +113,16 @@ async fn check_agent(cx: &Cx, agent: &Agent) -> Result<()> {
 
 /// A subject is a human whom the host knows.
 async fn check_subject(cx: &Cx, subject: &EntityId) -> Result<()> {
-    let wrong = |problem: &str| Err(Error::field("subject_entity_id", problem));
-    match cx.system.entity(subject).await? {
-        Some(entity) if entity.id == subject.as_str() && !entity.disabled => {}
-        Some(_) | None => {
-            return wrong(
-                "names no identity entity that could answer; leave it out to get a code that any human can enter",
-            );
-        }
+    match human::why_not(cx, subject).await? {
+        None => Ok(()),
+        // An agent learns nothing more of who is who.
+        Some(NotHuman::Agent(_) | NotHuman::FormerAgent(_) | NotHuman::Login) => Err(Error::field(
+            "subject_entity_id",
+            "is an agent, and only a human can be a subject",
+        )),
+        Some(_) => Err(Error::field(
+            "subject_entity_id",
+            "names no identity entity of a human who could answer; leave it out to get a code that any human can enter",
+        )),
     }
-    if cx.agents.by_entity(subject).await?.is_some() {
-        return wrong("is an agent, and only a human can be a subject");
-    }
-    Ok(())
 }

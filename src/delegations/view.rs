@@ -4,11 +4,13 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::consents::seen::Seen;
 use crate::framework::error::Result;
+use crate::identity::human;
 use crate::model::agent::Mode;
 use crate::model::authorization::Scope;
 use crate::model::delegation::{Delegation, DelegationStatus, Delegator};
-use crate::model::ids::{AgentId, DelegationId};
+use crate::model::ids::{AgentId, DelegationId, EntityId};
 use crate::model::text::Description;
 use crate::model::time::{OptionalTime, Timestamp, Ttl};
 use crate::state::Cx;
@@ -67,6 +69,12 @@ pub struct DelegationView {
     consent_id: String,
     /// What the subject is shown.
     text: String,
+    /// The word that an approval has to bring back as `seen`; shown to whom the
+    /// question is put, while it waits.
+    seen: String,
+    /// Why the subject does not count as a human any more, so that this serves
+    /// nothing; empty if it does.
+    subject_problem: String,
     /// When it was answered, or ended; empty before.
     answered_at: OptionalTime,
     /// Who answered it, or ended it.
@@ -76,11 +84,29 @@ pub struct DelegationView {
 }
 
 impl DelegationView {
+    /// The question, as `human` reads it to whom it is put.
+    ///
+    /// # Errors
+    /// If storage or the host cannot say.
+    pub async fn question(cx: &Cx, delegation: &Delegation, human: &EntityId) -> Result<Self> {
+        let mut view = Self::of(cx, delegation).await?;
+        if delegation.is_waiting(cx.now) {
+            let seen = Seen::of_delegation(cx, delegation, human).await?;
+            view.text = format!("{} {}", view.text, seen.sentence());
+            seen.as_str().clone_into(&mut view.seen);
+        }
+        Ok(view)
+    }
+
     /// The view of a delegation at the request's time.
     ///
     /// # Errors
-    /// If storage fails.
+    /// If storage or the host cannot say.
     pub async fn of(cx: &Cx, delegation: &Delegation) -> Result<Self> {
+        let why_not = match &delegation.subject {
+            Some(subject) => human::why_not(cx, subject).await?,
+            None => None,
+        };
         let agent = cx.agents.get(&delegation.agent).await?;
         let answer = delegation.answer.as_ref();
         Ok(Self {
@@ -119,6 +145,8 @@ impl DelegationView {
                 .map(String::from)
                 .unwrap_or_default(),
             text: delegation.text.clone(),
+            seen: String::new(),
+            subject_problem: why_not.map(|why| why.to_string()).unwrap_or_default(),
             answered_at: OptionalTime(answer.map(|answer| answer.at)),
             answered_by: answer.map(|answer| answer.by.clone()).unwrap_or_default(),
             reason: answer
@@ -128,11 +156,13 @@ impl DelegationView {
     }
 }
 
-/// A delegation in one line of a list.
+/// A delegation in one line of a list; `problem` says why its subject does not
+/// count as a human.
 #[must_use]
-pub fn brief(delegation: &Delegation, now: Timestamp) -> Value {
+pub fn brief(delegation: &Delegation, problem: &str, now: Timestamp) -> Value {
     json!({
         "status": standing(delegation, now),
+        "subject_problem": problem,
         "agent_id": delegation.agent,
         "subject_entity_id": delegation.subject,
         "purpose": delegation.purpose,

@@ -17,6 +17,7 @@ use super::window::{Day, Hours, Window, zone};
 use super::{condition, duration, evaluate, lint};
 use crate::model::agent::Mode;
 use crate::model::ids::PolicyName;
+use crate::model::pattern::Pattern;
 use crate::model::target::Consent;
 use crate::model::text;
 
@@ -261,8 +262,8 @@ fn block_attribute(
         ("agent", "names") => rule.agent_names = list(value, source),
         ("agent", "owners") => rule.agent_owners = list(value, source),
         ("agent", "labels") => rule.agent_labels = map(value, source),
-        ("subject", "names") => rule.subject_names = list(value, source),
-        ("subject", "groups") => rule.subject_groups = list(value, source),
+        ("subject", "names") => rule.subject_names = folded(value, source),
+        ("subject", "groups") => rule.subject_groups = folded(value, source),
         ("subject", "metadata") => rule.subject_metadata = map(value, source),
         ("target", "labels") => rule.target_labels = map(value, source),
         ("environment", "days") => window(rule).days = days(value, source),
@@ -413,6 +414,13 @@ fn parsed<T: FromStr<Err: Display>>(value: &Expression, source: &mut Source<'_>)
     read(value, source, |text| {
         text.parse().map_err(|error: T::Err| error.to_string())
     })
+}
+
+/// Patterns of names of the host's entities and groups, which it does not tell
+/// apart by case.
+fn folded(value: &Expression, source: &mut Source<'_>) -> Vec<Pattern> {
+    let patterns: Vec<Pattern> = list(value, source);
+    patterns.iter().map(Pattern::folded).collect()
 }
 
 fn list<T: FromStr<Err: Display>>(value: &Expression, source: &mut Source<'_>) -> Vec<T> {

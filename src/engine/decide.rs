@@ -2,7 +2,7 @@
 
 use super::decision::{Decision, Limits};
 use super::facts::Facts;
-use super::guards::{Case, GUARDS};
+use super::guards::{Case, GUARDS, agent};
 use super::permit::Permit;
 use super::ruling::Terms;
 use super::scene::Steps;
@@ -52,6 +52,7 @@ pub fn decide(request: &AccessRequest, facts: &Facts) -> Decision {
         outcome,
         verdicts,
         limits,
+        notes: agent::notes(facts),
         charges,
         permit,
     }

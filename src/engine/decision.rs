@@ -20,6 +20,8 @@ pub struct Decision {
     pub verdicts: Vec<Verdict>,
     /// The terms on which it is, or would be, allowed.
     pub limits: Limits,
+    /// What does not stand in the way, and an operator is to mend.
+    pub notes: Vec<Reason>,
     /// The uses of rates that must be charged before the permit is used; all
     /// of them, or the request is denied after all.
     pub charges: Vec<Charge>,

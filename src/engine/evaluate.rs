@@ -22,6 +22,11 @@ use super::window::weekday_and_hour;
 use crate::model::decision::{AccessRequest, Reason};
 use crate::model::time::Timestamp;
 
+/// A name without its case, as the host compares it.
+fn folded(text: &str) -> Cow<'static, str> {
+    Cow::Owned(text.to_lowercase())
+}
+
 /// The most steps of one evaluation: one for each part of the expression, one
 /// for each item looked at, one for each 64 bytes of text compared.
 const BUDGET: u32 = 10_000;
@@ -91,12 +96,28 @@ impl<'a> Evaluation<'a, '_> {
 
     fn text(&mut self, expr: &'a Expr) -> Result<Cow<'a, str>> {
         let value = self.value(expr)?;
-        let kind = value.kind();
-        let Value::Text(text) = value else {
-            return Err(Failure::Kind(kind));
-        };
+        self.text_of(value)
+    }
+
+    fn text_of(&mut self, value: Value<'a>) -> Result<Cow<'a, str>> {
+        let text = value
+            .into_text()
+            .map_err(|other| Failure::Kind(other.kind()))?;
         self.spend_text(&text)?;
         Ok(text)
+    }
+
+    /// Two strings that are compared: without case, where either is a name of the
+    /// host's.
+    fn texts(&mut self, one: &'a Expr, other: &'a Expr) -> Result<(Cow<'a, str>, Cow<'a, str>)> {
+        let (one, other) = (self.value(one)?, self.value(other)?);
+        let folds = one.is_name() || other.is_name();
+        let (one, other) = (self.text_of(one)?, self.text_of(other)?);
+        Ok(if folds {
+            (folded(&one), folded(&other))
+        } else {
+            (one, other)
+        })
     }
 
     fn number(&mut self, expr: &'a Expr) -> Result<Number> {
@@ -161,6 +182,7 @@ impl<'a> Evaluation<'a, '_> {
         for part in parts {
             match self.value(part)? {
                 Value::Text(text) => made.push_str(&text),
+                Value::Name(name) => made.push_str(name),
                 Value::Bool(value) => made.push_str(if value { "true" } else { "false" }),
                 Value::Number(Number::Int(int)) => made.push_str(&int.to_string()),
                 other @ (Value::Null
@@ -178,7 +200,11 @@ impl<'a> Evaluation<'a, '_> {
     }
 
     fn index(&mut self, value: &'a Expr, index: &'a Expr) -> Result<Value<'a>> {
-        match (self.value(value)?, self.value(index)?) {
+        let index = match self.value(index)?.into_text() {
+            Ok(text) => Value::Text(text),
+            Err(index) => index,
+        };
+        match (self.value(value)?, index) {
             (Value::List(list), Value::Number(Number::Int(index))) => {
                 let found = usize::try_from(index)
                     .ok()
@@ -245,6 +271,11 @@ impl<'a> Evaluation<'a, '_> {
                 self.spend_text(if a.len() == b.len() { a } else { "" })?;
                 Ok(a == b)
             }
+            (Value::Name(name), Value::Text(text)) | (Value::Text(text), Value::Name(name)) => {
+                self.spend_text(text)?;
+                Ok(folded(name) == folded(text))
+            }
+            (Value::Name(a), Value::Name(b)) => Ok(folded(a) == folded(b)),
             (a, b) => Err(Failure::Kinds(a.kind(), b.kind())),
         }
     }
@@ -273,17 +304,20 @@ impl<'a> Evaluation<'a, '_> {
                     self.spend_text(&text)?;
                     Ok(Value::int(text.chars().count()))
                 }
+                Value::Name(name) => Ok(Value::int(name.chars().count())),
                 Value::List(list) => Ok(Value::int(list.len())),
                 Value::Map(map) => Ok(Value::int(map.len())),
                 other @ (Value::Null | Value::Bool(_) | Value::Number(_)) => {
                     Err(Failure::Kind(other.kind()))
                 }
             },
-            (Function::StartsWith, [text, part]) => Ok(Value::Bool(
-                self.text(text)?.starts_with(&*self.text(part)?),
-            )),
+            (Function::StartsWith, [text, part]) => {
+                let (text, part) = self.texts(text, part)?;
+                Ok(Value::Bool(text.starts_with(&*part)))
+            }
             (Function::EndsWith, [text, part]) => {
-                Ok(Value::Bool(self.text(text)?.ends_with(&*self.text(part)?)))
+                let (text, part) = self.texts(text, part)?;
+                Ok(Value::Bool(text.ends_with(&*part)))
             }
             (Function::Lower, [text]) => {
                 let text = self.text(text)?;
@@ -341,13 +375,24 @@ impl<'a> Evaluation<'a, '_> {
                 });
                 found.unwrap_or(Ok(false))
             }
-            (Value::Text(whole), Value::Text(part)) => {
+            (Value::Map(map), part) => match part.into_text() {
+                Ok(name) => Ok(map.get(&name).is_some()),
+                Err(part) => Err(Failure::Kinds("a map", part.kind())),
+            },
+            (whole, part) => {
+                let folds = whole.is_name() || part.is_name();
+                let (whole_kind, part_kind) = (whole.kind(), part.kind());
+                let (Ok(whole), Ok(part)) = (whole.into_text(), part.into_text()) else {
+                    return Err(Failure::Kinds(whole_kind, part_kind));
+                };
                 self.spend_text(&whole)?;
                 self.spend_text(&part)?;
-                Ok(whole.contains(&*part))
+                Ok(if folds {
+                    folded(&whole).contains(&*folded(&part))
+                } else {
+                    whole.contains(&*part)
+                })
             }
-            (Value::Map(map), Value::Text(name)) => Ok(map.get(&name).is_some()),
-            (whole, part) => Err(Failure::Kinds(whole.kind(), part.kind())),
         }
     }
 
@@ -361,7 +406,7 @@ impl<'a> Evaluation<'a, '_> {
             Variable::AgentLabels => Value::Map(Map::Labels(&scene.agent.labels)),
             Variable::AgentSoftware => Value::Map(Map::Software(&scene.agent.software)),
             Variable::SubjectId => Value::text(scene.subject.ok_or_else(missing)?.id.as_str()),
-            Variable::SubjectName => Value::text(&scene.subject.ok_or_else(missing)?.name),
+            Variable::SubjectName => Value::Name(&scene.subject.ok_or_else(missing)?.name),
             Variable::SubjectGroups => {
                 Value::List(List::Groups(&scene.subject.ok_or_else(missing)?.groups))
             }

@@ -14,6 +14,7 @@ use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::decision::AccessRequest;
 use crate::model::delegation::Delegation;
+use crate::model::identity::{Consequence, Presence};
 use crate::model::ids::{ConsentId, EntityId, LocationName};
 use crate::model::target::Target;
 use crate::model::time::{Timestamp, Ttl};
@@ -56,6 +57,8 @@ pub struct Facts {
     pub token_details: Option<Scope>,
     /// Whether a request without authorization details is refused.
     pub details_required: bool,
+    /// What follows where an operator has something to mend.
+    pub upkeep: Upkeep,
     /// When and whence.
     pub environment: Environment,
     /// The limits of the mount.
@@ -69,8 +72,10 @@ pub struct Facts {
 pub struct Actor {
     /// Its registration.
     pub agent: Arc<Agent>,
-    /// Whether its identity entity is disabled.
-    pub disabled: bool,
+    /// How its identity entity stands.
+    pub presence: Presence,
+    /// Whether whoever answers for it is disabled or gone.
+    pub owner_gone: bool,
     /// Its ceiling.
     pub ceiling: Arc<PolicySet>,
 }
@@ -85,7 +90,10 @@ pub struct Subject {
     pub name: String,
     /// Whether it is disabled.
     pub disabled: bool,
-    /// The groups it is in, directly and through other groups.
+    /// Whether it counts as a human's.
+    pub is_human: bool,
+    /// The names of the groups it is in, directly and through other groups, in
+    /// lower case: the host does not tell them apart by case.
     pub groups: BTreeSet<String>,
     /// Its metadata.
     pub metadata: BTreeMap<String, String>,
@@ -141,6 +149,15 @@ pub enum ConsentState {
     Denied,
     /// It was used.
     Used,
+}
+
+/// What follows where an operator has something to mend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Whoever answers for an agent is disabled or gone.
+    pub owner_gone: Consequence,
+    /// An agent was to be looked at by now.
+    pub review_overdue: Consequence,
 }
 
 /// When a request is made, and whence.

@@ -166,7 +166,7 @@ fn without_subject(scene: &Scene<'_>) -> Match {
 fn subject_name(rule: &Rule, scene: &Scene<'_>) -> Match {
     match scene.subject {
         _ if rule.subject_names.is_empty() => Match::Yes,
-        Some(subject) => any(&rule.subject_names, &subject.name),
+        Some(subject) => any(&rule.subject_names, &subject.name.to_lowercase()),
         None => without_subject(scene),
     }
 }

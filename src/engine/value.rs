@@ -16,6 +16,9 @@ pub(super) enum Value<'a> {
     Bool(bool),
     Number(Number),
     Text(Cow<'a, str>),
+    /// The name of an entity or a group of the host, which does not tell names
+    /// apart by case: whatever it is compared with, neither does this.
+    Name(&'a str),
     List(List<'a>),
     Map(Map<'a>),
 }
@@ -49,7 +52,7 @@ impl<'a> Value<'a> {
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
             Self::Number(_) => "a number",
-            Self::Text(_) => "a string",
+            Self::Text(_) | Self::Name(_) => "a string",
             Self::List(_) => "a list",
             Self::Map(_) => "a map",
         }
@@ -57,6 +60,24 @@ impl<'a> Value<'a> {
 
     pub(super) fn text(text: &'a str) -> Self {
         Self::Text(Cow::Borrowed(text))
+    }
+
+    /// The text of a string.
+    pub(super) fn into_text(self) -> Result<Cow<'a, str>, Self> {
+        match self {
+            Self::Text(text) => Ok(text),
+            Self::Name(name) => Ok(Cow::Borrowed(name)),
+            other @ (Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::List(_)
+            | Self::Map(_)) => Err(other),
+        }
+    }
+
+    /// Whether it is a string that is compared without case.
+    pub(super) const fn is_name(&self) -> bool {
+        matches!(self, Self::Name(_))
     }
 
     pub(super) fn int(value: usize) -> Self {
@@ -96,7 +117,7 @@ impl<'a> List<'a> {
             Self::Groups(groups) => groups
                 .iter()
                 .nth(index)
-                .map(|group| Value::text(group.as_str())),
+                .map(|group| Value::Name(group.as_str())),
             Self::Made(items) => items.get(index).cloned(),
         }
     }
@@ -107,7 +128,7 @@ impl<'a> List<'a> {
             Self::Json(items) => items.iter().find_map(|item| visit(&item.into())),
             Self::Groups(groups) => groups
                 .iter()
-                .find_map(|group| visit(&Value::text(group.as_str()))),
+                .find_map(|group| visit(&Value::Name(group.as_str()))),
             Self::Made(items) => items.iter().find_map(visit),
         }
     }

@@ -65,7 +65,7 @@ impl Endpoint<State> for ReadExport {
         path: "config/export",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ExportView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ExportView>> {
@@ -82,7 +82,7 @@ impl Endpoint<State> for DeleteExport {
         path: "config/export",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ExportView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ExportView>> {
@@ -135,7 +135,7 @@ impl Endpoint<State> for WriteExport {
         path: "config/export",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = ExportView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ExportView>> {

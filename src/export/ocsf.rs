@@ -21,7 +21,7 @@ struct Class {
 
 const fn class(kind: Kind) -> Class {
     let (category, category_name, class, class_name, activity, activity_name) = match kind {
-        Kind::Issue | Kind::Renew | Kind::Redeem | Kind::CredentialRevoke => {
+        Kind::Issue | Kind::Renew | Kind::Redeem | Kind::CredentialRevoke | Kind::Govern => {
             (6, "Application Activity", 6003, "API Activity", 99, "Other")
         }
         Kind::Login => (
@@ -52,7 +52,7 @@ const fn class(kind: Kind) -> Class {
             2,
             "Revoke Privileges",
         ),
-        Kind::AgentDelete => (
+        Kind::AgentDelete | Kind::AgentForget => (
             3,
             "Identity & Access Management",
             3004,
@@ -60,7 +60,11 @@ const fn class(kind: Kind) -> Class {
             4,
             "Delete",
         ),
-        Kind::AgentSuspend | Kind::AgentResume | Kind::AgentRevoke | Kind::KeyRetire => (
+        Kind::AgentSuspend
+        | Kind::AgentResume
+        | Kind::AgentRevoke
+        | Kind::KeyRotate
+        | Kind::KeyRetire => (
             3,
             "Identity & Access Management",
             3004,

@@ -40,6 +40,8 @@ pub struct MountConfig {
     pub mount_type: MountType,
     /// The mount's identity, stable over reloads and restarts.
     pub uuid: String,
+    /// What the catalog calls this plugin, which is the type of its mounts.
+    pub plugin: String,
 }
 
 /// One mount.

@@ -34,17 +34,75 @@ pub enum Verb {
     List,
 }
 
+impl Verb {
+    /// The name in docs and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Delete => "delete",
+            Self::List => "list",
+        }
+    }
+}
+
 /// Whom a path is for, beyond what the server's ACL says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
-    /// Those who govern agents. A registered agent is refused, whatever the
-    /// ACL says.
-    Operator,
-    /// Any caller with a token; the handler looks closer.
+    /// Those who govern. The host asks their token for `sudo` (see
+    /// [`GOVERNED`]); whoever is or was an agent is refused even with it.
+    Governed,
+    /// Any caller with a token; the handler looks closer. A token of a login is
+    /// refused, and so is an agent that may not act.
     Caller,
+    /// Any caller with a token whose request is judged layer by layer, its agent
+    /// first: one that may not act is let in, to be told and recorded.
+    Judged,
+    /// Any caller with a token, who can only take back what is in their own
+    /// name, whoever they have become since.
+    TakesBack,
     /// Anybody, without a token.
     Public,
+}
+
+/// What governs, in the host's notation for root-protected paths: its core asks
+/// the token of every caller for the ACL capability `sudo`, explicitly.
+///
+/// Only exact paths and trailing globs hold on both hosts: one of them takes
+/// neither `+` nor an inner `*`, silently, and an exact path below a glob opens
+/// the glob. A list arrives as `x/`, which `x/*` guards and `x` does not.
+pub const GOVERNED: [&str; 14] = [
+    "activity/*",
+    "agents/*",
+    "baselines/*",
+    "config",
+    "config/*",
+    "decisions/*",
+    "keys/*",
+    "locations/*",
+    "metrics",
+    "oversight/*",
+    "policies/*",
+    "register",
+    "registration/*",
+    "targets/*",
+];
+
+/// Whether the host asks for `sudo` where something is done to a path.
+#[must_use]
+pub fn is_governed(place: &Place) -> bool {
+    let path = match place.verb {
+        Verb::List => [place.path, "/"].concat(),
+        Verb::Read | Verb::Write | Verb::Delete => place.path.to_owned(),
+    };
+    GOVERNED
+        .iter()
+        .any(|pattern| match pattern.strip_suffix('*') {
+            Some(folder) => path.starts_with(folder),
+            None => path == *pattern,
+        })
 }
 
 /// Where an endpoint lives on the mounts.
@@ -65,6 +123,9 @@ pub trait Endpoint<S>: DeserializeOwned + JsonSchema + Send + Sized + 'static {
     /// What the server's UI calls one of the things at this path, where it
     /// should offer a form.
     const ITEM: &'static str = "";
+    /// The field of the body that names what a write is about, where the path
+    /// does not.
+    const NAMED_BY: &'static str = "";
     /// What it answers.
     type Output: Serialize + JsonSchema + Send;
 
@@ -72,7 +133,11 @@ pub trait Endpoint<S>: DeserializeOwned + JsonSchema + Send + Sized + 'static {
     fn handle(self, cx: &Cx<S>) -> impl Future<Output = Result<Reply<Self::Output>>> + Send;
 
     /// Whether what the input names exists already; `None` where a write is
-    /// always an update. Only reads.
+    /// always an update. Only reads. The input holds what the path says, and
+    /// [`Self::NAMED_BY`].
+    ///
+    /// The host asks before it has looked at its ACL, whoever has any token: the
+    /// answer is found or not found, at the cost of one record.
     fn exists(
         cx: &Cx<S>,
         input: &Map<String, Value>,
@@ -110,6 +175,7 @@ pub struct Route<S> {
     pub fields: Vec<Field>,
     /// The answer's schema.
     pub output: Map<String, Value>,
+    named_by: &'static str,
     handle: Box<Handle<S>>,
     exists: Box<Exists<S>>,
 }
@@ -135,6 +201,7 @@ impl<S: Send + Sync + 'static> Route<S> {
             description,
             fields: fields.to_vec(),
             output: field::output_schema::<E::Output>(),
+            named_by: E::NAMED_BY,
             handle: Box::new(move |input, cx| {
                 let known = Arc::clone(&known);
                 Box::pin(async move {
@@ -175,22 +242,22 @@ impl<S: Send + Sync + 'static> Route<S> {
         Ok(response)
     }
 
-    /// Whether what a write names exists. An input that cannot be read is left
-    /// for the handler to refuse.
+    /// Whether what a write names exists. Nothing else of the body is looked at.
     ///
     /// # Errors
     /// If the host cannot be asked.
     pub async fn exists(
         &self,
-        raw: Map<String, Value>,
+        mut raw: Map<String, Value>,
         captures: BTreeMap<&str, &str>,
         cx: &Cx<S>,
     ) -> Result<Option<bool>> {
-        let (raw, _) = capture(raw, captures);
-        match coerce::coerce(&self.fields, raw) {
-            Ok(coerced) => (self.exists)(&coerced.input, cx).await,
-            Err(_) => Ok(None),
+        let mut named = Map::new();
+        if let Some((name, value)) = raw.remove_entry(self.named_by) {
+            named.insert(name, value);
         }
+        let (named, _) = capture(named, captures);
+        (self.exists)(&named, cx).await
     }
 }
 

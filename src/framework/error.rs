@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::model::text::Description;
+
 /// The result of anything that may fail towards a caller.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -37,6 +39,18 @@ pub enum Error {
     /// Our own fault. The text is for the server's log and never leaves it.
     #[error("{0}")]
     Internal(String),
+}
+
+/// A reason that somebody has to give: what changes others' authority never
+/// happens on an empty body.
+///
+/// # Errors
+/// [`Error::Invalid`] if there is none.
+pub fn needed(reason: &Description) -> Result<&str> {
+    if reason.as_str().trim().is_empty() {
+        return Err(Error::field("reason", "may not be empty: say why"));
+    }
+    Ok(reason.as_str())
 }
 
 impl Error {

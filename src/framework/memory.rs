@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use crate::framework::error::{Error, Result};
 use crate::framework::storage::{Storage, Write};
-use crate::framework::system::{Entity, SystemView};
+use crate::framework::system::{Alias, Entity, Group, SystemView};
 use crate::model::ids::EntityId;
 use crate::model::time::Ttl;
 
@@ -231,17 +231,47 @@ impl Storage for MemoryStorage {
 /// A system view that knows what it is told.
 #[derive(Debug, Default)]
 pub struct FakeSystem {
-    entities: Mutex<BTreeMap<String, (Entity, Vec<String>)>>,
+    entities: Mutex<BTreeMap<String, (Entity, Vec<Group>)>>,
     read_only: AtomicBool,
     fail: AtomicBool,
     calls: AtomicU64,
 }
 
 impl FakeSystem {
-    /// Adds or replaces an entity.
-    pub fn add(&self, entity: Entity, groups: &[&str]) {
-        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+    /// Adds or replaces an entity. One without aliases gets one at `userpass`, as
+    /// whoever is in this world logs in somehow; [`Self::add_in`] adds it as it
+    /// is.
+    pub fn add(&self, mut entity: Entity, groups: &[&str]) {
+        if entity.aliases.is_empty() {
+            entity.aliases.push(Alias {
+                mount_type: "userpass".to_owned(),
+                accessor: "auth_userpass_1".to_owned(),
+                name: entity.id.clone(),
+                metadata: BTreeMap::new(),
+            });
+        }
+        let groups = groups.iter().map(|name| Group {
+            id: format!("group-{}", name.to_lowercase()),
+            name: (*name).to_owned(),
+        });
+        let groups = groups.collect();
         self.lock().insert(entity.id.clone(), (entity, groups));
+    }
+
+    /// Adds or replaces an entity in groups with ids of their own.
+    pub fn add_in(&self, entity: Entity, groups: Vec<Group>) {
+        self.lock().insert(entity.id.clone(), (entity, groups));
+    }
+
+    /// Knows whom another knows.
+    pub fn know(&self, other: &Self) {
+        let entities = other.lock().clone();
+        *self.lock() = entities;
+    }
+
+    /// Takes an entity away.
+    pub fn remove(&self, id: &str) {
+        self.lock().remove(id);
     }
 
     /// Answers with another entity where `id` is asked for, as after a merge.
@@ -265,7 +295,7 @@ impl FakeSystem {
         self.calls.load(Ordering::SeqCst)
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Entity, Vec<String>)>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, (Entity, Vec<Group>)>> {
         self.entities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -288,7 +318,7 @@ impl SystemView for FakeSystem {
             .map(|(entity, _)| entity.clone()))
     }
 
-    async fn groups(&self, id: &EntityId) -> Result<Vec<String>> {
+    async fn groups(&self, id: &EntityId) -> Result<Vec<Group>> {
         self.count()?;
         Ok(self
             .lock()

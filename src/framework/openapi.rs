@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::framework::backend::MountType;
-use crate::framework::endpoint::{Audience, Route, Verb};
+use crate::framework::endpoint::{Audience, Route, Verb, is_governed};
 use crate::framework::help;
 use crate::framework::router::{PathRoutes, Router};
 
@@ -54,6 +54,10 @@ fn item<S>(path: &PathRoutes<S>, mount_type: MountType, prefix: &str) -> Value {
         .any(|route| route.audience == Audience::Public)
     {
         item.insert("x-vault-unauthenticated".to_owned(), true.into());
+    }
+    // The host protects a path whole, whatever is done to it.
+    if path.routes.iter().any(|route| is_governed(&route.place)) {
+        item.insert("x-vault-sudo".to_owned(), true.into());
     }
     if let Some(display) = display(path) {
         item.insert("x-vault-displayAttrs".to_owned(), display);
@@ -218,12 +222,7 @@ fn responses<S>(route: &Route<S>) -> Value {
 /// A unique name, as in `agentic-write-agents-name`. The server merges the
 /// documents of all mounts, so a mount of the other type says so.
 fn operation_id<S>(route: &Route<S>, mount_type: MountType, prefix: &str) -> String {
-    let verb = match route.place.verb {
-        Verb::Read => "read",
-        Verb::Write => "write",
-        Verb::Delete => "delete",
-        Verb::List => "list",
-    };
+    let verb = route.place.verb.as_str();
     let words = route
         .place
         .path

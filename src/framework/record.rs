@@ -41,6 +41,7 @@ pub trait Record: Serialize + DeserializeOwned + Send + Sync + 'static {
 pub struct Collection<R: Record> {
     storage: Arc<dyn Storage>,
     cache: RwLock<HashMap<String, Cached<R::Noun>>>,
+    absent: RwLock<Absent>,
     // Grows with every change, so that a slow read cannot put back what a
     // change has meanwhile replaced.
     changes: AtomicU64,
@@ -51,6 +52,13 @@ pub struct Collection<R: Record> {
 /// [`Collection::settle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket(u64);
+
+/// Names that nothing is stored under, as of one generation.
+#[derive(Debug, Default)]
+struct Absent {
+    generation: u64,
+    since: HashMap<String, Instant>,
+}
 
 #[derive(Debug)]
 struct Cached<N> {
@@ -66,6 +74,7 @@ impl<R: Record> Collection<R> {
         Self {
             storage,
             cache: RwLock::new(HashMap::new()),
+            absent: RwLock::default(),
             changes: AtomicU64::new(0),
             standby,
         }
@@ -86,6 +95,47 @@ impl<R: Record> Collection<R> {
         let noun = Arc::new(decode::<R>(name, &bytes)?);
         self.remember_if(name, &noun, before);
         Ok(Some(noun))
+    }
+
+    /// The same, where absence is the rule and is remembered as well: until
+    /// anything of the kind changes.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn find(&self, name: &str) -> Result<Option<Arc<R::Noun>>> {
+        let generation = self.generation();
+        if self.is_absent(name, generation) {
+            return Ok(None);
+        }
+        let found = self.get(name).await?;
+        if found.is_none() {
+            self.remember_absent(name, generation);
+        }
+        Ok(found)
+    }
+
+    fn is_absent(&self, name: &str, generation: u64) -> bool {
+        let absent = self.absent.read().unwrap_or_else(PoisonError::into_inner);
+        absent.generation == generation
+            && absent
+                .since
+                .get(name)
+                .is_some_and(|since| !is_stale(&self.standby, *since))
+    }
+
+    fn remember_absent(&self, name: &str, generation: u64) {
+        let mut absent = self.absent.write().unwrap_or_else(PoisonError::into_inner);
+        // It may have been stored during the read.
+        if self.generation() != generation {
+            return;
+        }
+        if absent.generation != generation || absent.since.len() >= MAX_CACHED {
+            *absent = Absent {
+                generation,
+                since: HashMap::new(),
+            };
+        }
+        absent.since.insert(name.to_owned(), Instant::now());
     }
 
     /// The names of all records, in order: those after `after`, at most
@@ -302,6 +352,24 @@ mod tests {
             Some(&"text".to_owned())
         );
         assert_eq!(storage.reads(), reads);
+    }
+
+    #[tokio::test]
+    async fn absence_is_remembered_until_something_changes() {
+        let (storage, notes) = notes();
+        for _ in 0..3 {
+            assert_eq!(notes.find("a").await.unwrap(), None);
+        }
+        assert_eq!(storage.reads(), 1);
+        notes.store("b", "text".into()).await.unwrap();
+        assert_eq!(notes.find("a").await.unwrap(), None);
+        assert_eq!(storage.reads(), 2);
+        storage.set("note/a", br#"{"v":"1","text":"new"}"#);
+        assert!(notes.invalidate("note/a"));
+        assert_eq!(
+            notes.find("a").await.unwrap().as_deref(),
+            Some(&"new".to_owned())
+        );
     }
 
     #[tokio::test]

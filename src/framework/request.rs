@@ -1,8 +1,10 @@
 //! One request, as the host sends it, and the context a handler works in.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::{Map, Value};
@@ -133,6 +135,8 @@ pub struct Request {
 pub struct Cx<S> {
     /// The host's id for the request.
     pub request_id: String,
+    /// What is asked.
+    pub operation: Operation,
     /// Who asks.
     pub caller: Caller,
     /// Where the host has mounted us.
@@ -146,7 +150,33 @@ pub struct Cx<S> {
     clock: Option<Arc<dyn Clock>>,
     /// The mount.
     pub state: Arc<S>,
+    /// What was found out about the caller, once for the request.
+    pub known: Known,
     rng: SystemRandom,
+}
+
+/// A place for what a room further up finds out once for a request, of a type
+/// that this one does not know.
+#[derive(Clone, Default)]
+pub struct Known(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
+
+impl Known {
+    /// What was kept, if it is of this type.
+    #[must_use]
+    pub fn get<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        Arc::clone(self.0.get()?).downcast().ok()
+    }
+
+    /// Keeps something, unless there is something already.
+    pub fn keep<T: Any + Send + Sync>(&self, known: &Arc<T>) {
+        let _ = self.0.set(Arc::clone(known) as Arc<dyn Any + Send + Sync>);
+    }
+}
+
+impl fmt::Debug for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Known")
+    }
 }
 
 impl<S> Cx<S> {
@@ -164,6 +194,7 @@ impl<S> Cx<S> {
     pub fn new(request: &Request, now: Timestamp, state: Arc<S>) -> Self {
         Self {
             request_id: request.id.clone(),
+            operation: request.operation,
             caller: request.caller.clone(),
             mount_point: request.mount_point.clone(),
             noted: request.noted.clone(),
@@ -171,6 +202,7 @@ impl<S> Cx<S> {
             now,
             clock: None,
             state,
+            known: Known::default(),
             rng: SystemRandom::new(),
         }
     }
@@ -181,6 +213,7 @@ impl<S> Cx<S> {
     pub fn resumed(&self) -> Self {
         Self {
             request_id: self.request_id.clone(),
+            operation: self.operation,
             caller: self.caller.clone(),
             mount_point: self.mount_point.clone(),
             headers: self.headers.clone(),
@@ -188,6 +221,8 @@ impl<S> Cx<S> {
             now: self.clock().now().max(self.now),
             clock: self.clock.clone(),
             state: Arc::clone(&self.state),
+            // Whoever it was, is asked anew.
+            known: Known::default(),
             rng: self.rng.clone(),
         }
     }
@@ -205,6 +240,21 @@ impl<S> Cx<S> {
     #[must_use]
     pub const fn rng(&self) -> &SystemRandom {
         &self.rng
+    }
+
+    /// A write that the host took for a new thing, by its existence check and
+    /// so by the caller's ACL, makes one: it changes none that is there.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if there `is` one by now.
+    pub fn check_new(&self, is: bool) -> Result<()> {
+        if is && self.operation == Operation::Create {
+            return Err(Error::Conflict(
+                "it was made by somebody else meanwhile; look at it, and write again to change it"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Random bytes.

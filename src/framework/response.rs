@@ -70,13 +70,22 @@ pub struct Auth {
     pub token_type: TokenType,
     /// Where it can be used from; empty: anywhere.
     pub bound_cidrs: Vec<IpNet>,
-    /// The name under which the host knows its holder on this mount. The host
+    /// The account under which the host knows its holder on this mount. The host
     /// joins it to an identity entity, whose policies then apply as well.
-    pub alias: Option<String>,
+    pub alias: Option<Alias>,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// What we want back when it is renewed. Stored by the host.
     pub internal: Map<String, Value>,
+}
+
+/// An account at this mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// Its name.
+    pub name: String,
+    /// What the host is to keep with it. A change costs it a write.
+    pub metadata: BTreeMap<String, String>,
 }
 
 impl<T> Reply<T> {

@@ -93,7 +93,7 @@ impl Endpoint<State> for ListIssuers {
         path: "config/issuers",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Issuer";
     type Output = Listing;
 
@@ -114,7 +114,7 @@ impl Endpoint<State> for ReadIssuer {
         path: "config/issuers/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Issuer";
     type Output = IssuerView;
 
@@ -136,10 +136,10 @@ pub struct WriteIssuer {
     /// Name of the issuer on this mount.
     name: IssuerName,
     /// The `iss` of its tokens, compared byte for byte. Needed for a new
-    /// issuer; cannot change.
+    /// issuer; cannot change. No two issuers have the same, enabled or not, and
+    /// none has one that could be an agent's name or id.
     issuer_id: Option<String>,
-    /// Whether its tokens are believed. Default true. No two enabled issuers
-    /// may have the same `issuer_id`.
+    /// Whether its tokens are believed. Default true.
     enabled: Option<bool>,
     /// Whether its keys are fetched from `jwks_uri`. Default true; with false,
     /// `public_keys` are its keys.
@@ -191,7 +191,7 @@ impl Endpoint<State> for WriteIssuer {
         path: "config/issuers/{name}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Issuer";
     type Output = IssuerView;
 
@@ -214,9 +214,14 @@ impl Endpoint<State> for WriteIssuer {
                         "a mount may have at most {MAX_ISSUERS} issuers; delete one first"
                     )));
                 }
+                cx.check_new(present.is_some())?;
                 let mut issuer = match present {
                     Some(issuer) => issuer.clone(),
-                    None => self.blank(id, cx.now)?,
+                    None => {
+                        let issuer = self.blank(id, cx.now)?;
+                        input::check_name(&issuer.issuer_id)?;
+                        issuer
+                    }
                 };
                 self.apply(&mut issuer)?;
                 issuer.revision = issuer.revision.saturating_add(1);
@@ -228,13 +233,17 @@ impl Endpoint<State> for WriteIssuer {
                         "is this mount's own `issuer`, and its own credentials are no proof here",
                     ));
                 }
+                // Also while one of them is disabled: what hangs on an issuer is its
+                // definition's, and no other may step in for it. Two of 0.1 may stay
+                // until one is deleted, as long as only one is enabled.
                 if let Some(other) = others.iter().find(|other| {
-                    issuer.enabled && other.enabled && other.issuer_id == issuer.issuer_id
+                    let both = issuer.enabled && other.enabled;
+                    (both || present.is_none()) && other.issuer_id == issuer.issuer_id
                 }) {
                     return Err(Error::field(
                         "issuer_id",
                         format_args!(
-                            "the enabled issuer `{}` has it already; disable or delete that one first",
+                            "the issuer `{}` has it already; delete that one first",
                             other.name
                         ),
                     ));
@@ -277,6 +286,7 @@ impl WriteIssuer {
             jwt_type,
             clock_skew_leeway: Ttl::from_secs(30),
             optional_authorization_details: true,
+            revoked_at: None,
             created_at: now,
             updated_at: now,
         })
@@ -339,7 +349,7 @@ impl Endpoint<State> for DeleteIssuer {
         path: "config/issuers/{name}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Issuer";
     type Output = IssuerView;
 

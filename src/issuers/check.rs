@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
+use crate::identity::human;
 use crate::issuers::store::Trusted;
 use crate::issuers::verify::{self, Refusal};
 use crate::jose::jws::{self, MAX_TOKEN};
@@ -55,7 +56,7 @@ impl Endpoint<State> for CheckIssuer {
         path: "config/issuers/{name}/check",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = IssuerCheck;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<IssuerCheck>> {
@@ -130,6 +131,16 @@ impl IssuerCheck {
                     issuer.issuer_id, parties.agent
                 )));
             };
+            if agent
+                .issuer_record
+                .as_ref()
+                .is_some_and(|id| *id != issuer.id)
+            {
+                return Ok(Err(format!(
+                    "the agent `{}` is bound to an earlier definition of this issuer: write its `issuer` and `subject` again",
+                    agent.name
+                )));
+            }
             self.agent = Some(agent.name.clone());
             parties.human
         } else {
@@ -142,13 +153,17 @@ impl IssuerCheck {
             return Ok(Ok(()));
         };
         self.entity_id = cx.issuers.entity_of(&issuer.id, &human).await?;
-        Ok(if self.entity_id.is_some() {
-            Ok(())
-        } else {
-            Err(format!(
+        let Some(entity) = &self.entity_id else {
+            return Ok(Err(format!(
                 "no entity is mapped to the subject `{human}`: write it under `config/issuers/{}/subjects/`",
                 issuer.name
-            ))
+            )));
+        };
+        Ok(match human::why_not(cx, entity).await? {
+            None => Ok(()),
+            Some(why) => Err(format!(
+                "the entity `{entity}` does not count as a human here: {why}"
+            )),
         })
     }
 }

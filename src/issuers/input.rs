@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::framework::error::{Error, Result};
 use crate::issuers::fetch::{self, Allowed};
+use crate::model::ids::{AgentId, AgentName};
 use crate::model::issuer::{Issuer, JwtType};
 use crate::model::text::{self, Label};
 use crate::model::time::Ttl;
@@ -61,6 +62,22 @@ pub(super) fn check(issuer: &Issuer) -> Result<()> {
         return wrong("clock_skew_leeway", "must be at most 5m");
     }
     check_keys(issuer)
+}
+
+/// An agent signs as its own issuer, by its name or id: no issuer may be taken
+/// for one.
+///
+/// # Errors
+/// If it could be.
+pub(super) fn check_name(issuer_id: &str) -> Result<()> {
+    let is_agent = issuer_id.parse::<AgentName>().is_ok() || issuer_id.parse::<AgentId>().is_ok();
+    if is_agent {
+        return Err(Error::field(
+            "issuer_id",
+            "looks like an agent's name or id; write the whole `iss`, as in `https://idp.example.com`",
+        ));
+    }
+    Ok(())
 }
 
 fn check_keys(issuer: &Issuer) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::jose::jwk::PublicJwk;
 use crate::model::ids::{EntityId, IssuerId, IssuerName};
 use crate::model::issuer::Issuer;
 use crate::model::text;
+use crate::model::time::Timestamp;
 
 /// The most issuers of a mount.
 pub const MAX_ISSUERS: usize = 256;
@@ -111,8 +112,34 @@ pub struct Trusted {
     pub keys: Vec<PublicJwk>,
 }
 
-/// The enabled issuers, by `iss`. One that two definitions claim is nobody.
-type ByIssuerId = BTreeMap<String, Option<Arc<Trusted>>>;
+/// All issuers, by `iss`.
+#[derive(Debug, Default)]
+struct ByIssuerId {
+    /// Those that are enabled. One that two definitions claim is nobody.
+    enabled: BTreeMap<String, Option<Arc<Trusted>>>,
+    /// Every definition; of two, as 0.1 allowed while one was disabled, the
+    /// enabled one.
+    defined: BTreeMap<String, Arc<Issuer>>,
+}
+
+/// On what a token of an issuer is believed: its keys or their place, audiences,
+/// algorithms, and how its claims are read. A digest: what was believed before
+/// it changed, is believed no more.
+#[must_use]
+pub fn trust(issuer: &Issuer) -> String {
+    let parts = serde_json::json!([
+        issuer.use_jwks,
+        issuer.jwks_uri,
+        issuer.jwks_ca_pem,
+        issuer.public_keys,
+        issuer.audiences,
+        issuer.supported_algorithms,
+        issuer.jwt_type,
+        issuer.user_claim,
+        issuer.actor_claim,
+    ]);
+    text::hex(digest(&SHA256, parts.to_string().as_bytes()).as_ref())
+}
 
 /// The issuers of a mount, in storage.
 #[derive(Debug)]
@@ -121,7 +148,7 @@ pub struct IssuerStore {
     records: Collection<IssuerRecord>,
     subjects: Collection<SubjectRecord>,
     claims: Collection<ClaimPointer>,
-    enabled: Snapshot<ByIssuerId>,
+    by_issuer_id: Snapshot<ByIssuerId>,
     writing: tokio::sync::Mutex<()>,
 }
 
@@ -134,7 +161,7 @@ impl IssuerStore {
             records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             subjects: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             claims: Collection::new(Arc::clone(storage), Arc::clone(standby)),
-            enabled: Snapshot::new(Arc::clone(standby)),
+            by_issuer_id: Snapshot::new(Arc::clone(standby)),
             writing: tokio::sync::Mutex::new(()),
         }
     }
@@ -160,8 +187,17 @@ impl IssuerStore {
     /// # Errors
     /// If storage fails.
     pub async fn trusted(&self, issuer_id: &str) -> Result<Option<Arc<Trusted>>> {
-        let enabled = self.enabled.get(|| self.load()).await?;
-        Ok(enabled.get(issuer_id).cloned().flatten())
+        let all = self.by_issuer_id.get(|| self.load()).await?;
+        Ok(all.enabled.get(issuer_id).cloned().flatten())
+    }
+
+    /// The issuer whose `iss` is exactly this, enabled or not.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn by_issuer_id(&self, issuer_id: &str) -> Result<Option<Arc<Issuer>>> {
+        let all = self.by_issuer_id.get(|| self.load()).await?;
+        Ok(all.defined.get(issuer_id).cloned())
     }
 
     /// Defines or changes an issuer: `change` sees what is there now, and all
@@ -185,8 +221,24 @@ impl IssuerStore {
         }
         let issuer = change(present.as_deref(), &others)?;
         let stored = self.records.store(name.as_str(), issuer).await;
-        self.enabled.forget();
+        self.by_issuer_id.forget();
         stored
+    }
+
+    /// Revokes what an issuer's tokens have vouched for up to `now`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none; if storage fails.
+    pub async fn revoke(&self, name: &IssuerName, now: Timestamp) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
+        let Some(issuer) = self.records.get(name.as_str()).await? else {
+            return Err(Error::NotFound(format!("there is no issuer `{name}`")));
+        };
+        let mut issuer = (*issuer).clone();
+        issuer.revoked_at = issuer.revoked_at.max(Some(now));
+        let stored = self.records.store(name.as_str(), issuer).await;
+        self.by_issuer_id.forget();
+        stored.map(drop)
     }
 
     /// Removes an issuer, and who its humans were before it.
@@ -210,7 +262,7 @@ impl IssuerStore {
             }
         }
         let removed = self.records.remove(name.as_str()).await;
-        self.enabled.forget();
+        self.by_issuer_id.forget();
         removed
     }
 
@@ -305,7 +357,7 @@ impl IssuerStore {
     /// Another node changed `key`. Whether it is ours.
     pub fn invalidate(&self, key: &str) -> bool {
         if self.records.invalidate(key) {
-            self.enabled.forget();
+            self.by_issuer_id.forget();
             return true;
         }
         self.subjects.invalidate(key) || self.claims.invalidate(key)
@@ -338,11 +390,15 @@ impl IssuerStore {
     }
 
     async fn load(&self) -> Result<ByIssuerId> {
-        let mut enabled = ByIssuerId::new();
+        let mut all = ByIssuerId::default();
         for name in self.list("", 0).await? {
             let Some(issuer) = self.records.get(&name).await? else {
                 continue;
             };
+            if issuer.enabled || !all.defined.contains_key(&issuer.issuer_id) {
+                let key = issuer.issuer_id.clone();
+                all.defined.insert(key, Arc::clone(&issuer));
+            }
             if !issuer.enabled {
                 continue;
             }
@@ -352,12 +408,12 @@ impl IssuerStore {
                 .filter_map(|key| key.key().ok())
                 .collect();
             let issuer = (*issuer).clone();
-            enabled
+            all.enabled
                 .entry(issuer.issuer_id.clone())
                 .and_modify(|both| *both = None)
                 .or_insert_with(|| Some(Arc::new(Trusted { issuer, keys })));
         }
-        Ok(enabled)
+        Ok(all)
     }
 }
 

@@ -7,7 +7,10 @@ use serde_json::{Map, Value};
 
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
+use crate::framework::request::Operation;
 use crate::framework::response::{Listing, Reply};
+use crate::identity::human::{self, NotHuman};
+use crate::model::identity::Presence;
 use crate::model::ids::{EntityId, IssuerName};
 use crate::model::text;
 use crate::state::{Cx, State};
@@ -40,7 +43,7 @@ impl Endpoint<State> for ListSubjects {
         path: "config/issuers/{name}/subjects",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Listing;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Listing>> {
@@ -69,7 +72,7 @@ impl Endpoint<State> for ReadSubject {
         path: "config/issuers/{name}/subjects/{entity_id}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = SubjectView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<SubjectView>> {
@@ -91,7 +94,7 @@ impl Endpoint<State> for ReadSubject {
 /// Say what an issuer calls a human.
 ///
 /// Tokens of the issuer whose `user_claim` is exactly this are about that
-/// entity. It must exist and be no agent. Without a mapping, a token says
+/// entity. It must exist and count as a human here. Without a mapping, a token says
 /// nothing about any human here.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct WriteSubject {
@@ -108,7 +111,7 @@ impl Endpoint<State> for WriteSubject {
         path: "config/issuers/{name}/subjects/{entity_id}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = SubjectView;
 
     async fn exists(cx: &Cx, input: &Map<String, Value>) -> Result<Option<bool>> {
@@ -137,18 +140,26 @@ impl Endpoint<State> for WriteSubject {
             return Err(Error::field("subject", "may not be empty"));
         }
         text::check(&subject, MAX_SUBJECT).map_err(|error| Error::field("subject", error))?;
-        let known = cx.system.entity(&entity_id).await?;
-        if known.is_none_or(|entity| entity.id != entity_id.as_str()) {
-            return Err(Error::field(
-                "entity_id",
-                "there is no such identity entity; create it under `identity/entity` first",
-            ));
+        match human::why_not(cx, &entity_id).await? {
+            None => {}
+            Some(NotHuman::NotPresent(Presence::Gone | Presence::Merged)) => {
+                return Err(Error::field(
+                    "entity_id",
+                    "there is no such identity entity; create it under `identity/entity` first",
+                ));
+            }
+            Some(why) => {
+                return Err(Error::field(
+                    "entity_id",
+                    format_args!("does not count as a human here: {why}"),
+                ));
+            }
         }
-        if let Some(agent) = cx.agents.by_entity(&entity_id).await? {
-            return Err(Error::field(
-                "entity_id",
-                format_args!("this entity is the agent `{}`, and no human", agent.name),
-            ));
+        if cx.operation == Operation::Create
+            && let Some(issuer) = cx.issuers.get(&name).await?
+        {
+            let present = cx.issuers.subject_of(&issuer.id, &entity_id).await?;
+            cx.check_new(present.is_some())?;
         }
         cx.issuers.map(&name, &entity_id, &subject).await?;
         let view = SubjectView {
@@ -174,7 +185,7 @@ impl Endpoint<State> for DeleteSubject {
         path: "config/issuers/{name}/subjects/{entity_id}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = SubjectView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<SubjectView>> {

@@ -103,7 +103,7 @@ impl Endpoint<State> for ListKeys {
         path: "keys",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Signing key";
     type Output = Listing;
 
@@ -124,7 +124,7 @@ impl Endpoint<State> for ReadKey {
         path: "keys/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Signing key";
     type Output = KeyView;
 
@@ -184,7 +184,7 @@ impl Endpoint<State> for WriteKey {
         path: "keys/{name}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Signing key";
     type Output = KeyView;
 
@@ -212,7 +212,9 @@ impl Endpoint<State> for WriteKey {
         };
         let stored = cx
             .keys
-            .update(&name, |present| match present {
+            .update(&name, |present| {
+                cx.check_new(present.is_some())?;
+                match present {
                 Some(ring) if algorithm.is_some_and(|wanted| wanted != ring.algorithm) => {
                     Err(Error::field(
                         "algorithm",
@@ -244,6 +246,7 @@ impl Endpoint<State> for WriteKey {
                     };
                     settle(KeyRing::new(name.clone(), &key, cx.now))
                 }
+                }
             })
             .await?;
         Ok(KeyView::of(&stored)?.into())
@@ -265,7 +268,7 @@ impl Endpoint<State> for DeleteKey {
         path: "keys/{name}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Signing key";
     type Output = KeyView;
 

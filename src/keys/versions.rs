@@ -6,7 +6,7 @@ use serde::Deserialize;
 use crate::decisions::entry::{Entry, Kind};
 use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
-use crate::framework::error::{Error, Result};
+use crate::framework::error::{Error, Result, needed};
 use crate::framework::response::Reply;
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
@@ -14,6 +14,7 @@ use crate::keys::api::KeyView;
 use crate::keys::store::{KeyRing, MAX_VERSIONS};
 use crate::model::decision::Outcome;
 use crate::model::ids::KeyName;
+use crate::model::text::Description;
 use crate::model::time::Timestamp;
 use crate::state::{Cx, State};
 
@@ -26,6 +27,8 @@ use crate::state::{Cx, State};
 pub struct RotateKey {
     /// Name of the key.
     name: KeyName,
+    /// Why. Needed.
+    reason: Description,
 }
 
 impl Endpoint<State> for RotateKey {
@@ -33,10 +36,11 @@ impl Endpoint<State> for RotateKey {
         path: "keys/{name}/rotate",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = KeyView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        needed(&self.reason)?;
         let stored = cx
             .keys
             .change(&self.name, |ring| {
@@ -44,6 +48,12 @@ impl Endpoint<State> for RotateKey {
                 add_version(ring, &key, cx.now)
             })
             .await?;
+        let entry = Entry {
+            resource: self.name.to_string(),
+            purpose: self.reason.into(),
+            ..log::entry(cx, Kind::KeyRotate, Outcome::Allow)
+        };
+        log::record(cx, entry);
         Ok(KeyView::of(&stored)?.into())
     }
 }
@@ -57,6 +67,8 @@ impl Endpoint<State> for RotateKey {
 pub struct RetireKey {
     /// Name of the key.
     name: KeyName,
+    /// Why. Needed: it cannot be undone.
+    reason: Description,
     /// Number of the version; default: the one that signs.
     version: Option<u32>,
     /// The private key that takes its place, in PEM: for RS256, where the
@@ -70,10 +82,11 @@ impl Endpoint<State> for RetireKey {
         path: "keys/{name}/retire",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = KeyView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
+        needed(&self.reason)?;
         let stored = cx
             .keys
             .change(&self.name, |ring| {
@@ -99,6 +112,7 @@ impl Endpoint<State> for RetireKey {
             .await?;
         let entry = Entry {
             resource: self.name.to_string(),
+            purpose: self.reason.into(),
             ..log::entry(cx, Kind::KeyRetire, Outcome::Allow)
         };
         log::record(cx, entry);

@@ -45,7 +45,7 @@ impl Endpoint<State> for ListLocations {
         path: "locations",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Location";
     type Output = Listing;
 
@@ -66,7 +66,7 @@ impl Endpoint<State> for ReadLocation {
         path: "locations/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Location";
     type Output = LocationView;
 
@@ -93,7 +93,7 @@ impl Endpoint<State> for WriteLocation {
         path: "locations/{name}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Location";
     type Output = LocationView;
 
@@ -116,6 +116,7 @@ impl Endpoint<State> for WriteLocation {
             .iter()
             .map(|text| parse(text))
             .collect::<Result<Vec<_>>>()?;
+        cx.check_new(cx.locations.get(&self.name).await?.is_some())?;
         let stored = cx.locations.put(&self.name, cidrs).await?;
         Ok(LocationView::of(self.name, &stored).into())
     }
@@ -154,7 +155,7 @@ impl Endpoint<State> for DeleteLocation {
         path: "locations/{name}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Location";
     type Output = LocationView;
 

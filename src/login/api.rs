@@ -126,7 +126,7 @@ impl Endpoint<State> for Login {
         // A token that was used tells its next holder nothing.
         proven.spend(cx)?;
         let request = self.request(cx, &proven).await?;
-        if proven.lacks_details && proven.details.is_none() {
+        if proven.lacks_details {
             let reason = Reason::DetailsRequired;
             return Err(refused(
                 reason.as_str(),
@@ -135,11 +135,11 @@ impl Endpoint<State> for Login {
         }
         let applicant = Applicant {
             agent: Some(std::sync::Arc::clone(&proven.agent)),
-            disabled: proven.disabled,
+            presence: proven.presence,
             token_details: proven.details.clone(),
             granted_for: proven.until.map(|until| cx.now.until(until)),
             kind: Kind::Login,
-            sees_all: false,
+            ..Applicant::default()
         };
         let granted = authorize::authorize_as(cx, applicant, request.clone())
             .await?

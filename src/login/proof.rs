@@ -4,11 +4,13 @@
 //! known, expired, spent, or not taken. Whoever holds a good token is told
 //! what is missing here. No text repeats what a token says.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::framework::error::{Error, Result};
+use crate::identity::{admit, presence};
 use crate::issuers::keys::KeysError;
-use crate::issuers::store::Trusted;
+use crate::issuers::store::{Trusted, trust};
 use crate::issuers::verify::{self, Refusal};
 use crate::jose::alg::Algorithm;
 use crate::jose::claims::{Claims, Expectations, TypPolicy};
@@ -17,9 +19,10 @@ use crate::jose::jws::{self, JwsError, MAX_TOKEN, Unverified};
 use crate::login::replay::{Once, Spent};
 use crate::login::rests::{Known, Named, Rests};
 use crate::login::subject;
-use crate::model::agent::{Agent, Status};
+use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::decision::Reason;
+use crate::model::identity::Presence;
 use crate::model::ids::{AgentId, AgentName, EntityId, IssuerName};
 use crate::model::issuer::{ASSERTION_LIFETIME, Issuer};
 use crate::model::time::{Timestamp, Ttl};
@@ -55,13 +58,14 @@ impl std::fmt::Debug for Presented<'_> {
 pub struct Proven {
     /// Who presents it.
     pub agent: Arc<Agent>,
-    /// Whether its identity entity is disabled, or gone.
-    pub disabled: bool,
+    /// How its identity entity stands.
+    pub presence: Presence,
     /// The human for whom it was given a token.
     pub subject: Option<EntityId>,
     /// What the tokens are for, as they say.
     pub details: Option<Scope>,
-    /// Whether they should say so and do not.
+    /// Whether one of them should say so and does not: what one issuer demands,
+    /// another's token does not meet.
     pub lacks_details: bool,
     /// When the tokens end that grant the authority.
     pub until: Option<Timestamp>,
@@ -75,15 +79,16 @@ pub struct Proven {
 
 impl Proven {
     /// An agent that was recognised, and nothing else yet.
-    fn agent(agent: Arc<Agent>, known: Known) -> Self {
+    fn agent(agent: Arc<Agent>, known: Known, now: Timestamp) -> Self {
         Self {
             rests: Rests {
                 agent: known,
                 humans: Vec::new(),
+                since: now,
             },
             expires_at: None,
             agent,
-            disabled: true,
+            presence: Presence::Gone,
             subject: None,
             details: None,
             lacks_details: false,
@@ -112,7 +117,7 @@ impl Proven {
         if let Some(why) = self.rests.broken(cx, &agent).await? {
             return Err(refused("token.refused", why));
         }
-        self.disabled = is_disabled(cx, &agent).await?;
+        self.presence = presence::of_agent(cx, &agent).await?;
         self.agent = agent;
         if self.until.is_some_and(|until| until <= cx.now) {
             return Err(refused(
@@ -126,14 +131,7 @@ impl Proven {
     /// Why the agent may not act at all now, if so.
     #[must_use]
     pub fn unable(&self, cx: &Cx) -> Option<Reason> {
-        if self.disabled {
-            return Some(Reason::AgentDisabled);
-        }
-        match self.agent.status(cx.now) {
-            Status::Suspended => Some(Reason::AgentSuspended),
-            Status::Expired => Some(Reason::AgentExpired),
-            Status::Active => None,
-        }
+        admit::inability(&self.agent, self.presence, cx)
     }
 
     /// Uses up what may be used once, before anything is told of what the mount
@@ -274,13 +272,25 @@ async fn by_issuer(
             "the token is good, and no agent is registered with its issuer as `issuer` and its client or actor as `subject`",
         ));
     };
+    // Who is bound to one definition of an issuer, no other vouches for.
+    match &agent.issuer_record {
+        Some(bound) if *bound != issuer.id => {
+            return Err(refused(
+                "agent.unknown",
+                "the token is good, and the agent that it names is bound to an earlier definition of its issuer: an operator writes the agent's `issuer` again",
+            ));
+        }
+        Some(_) => {}
+        None => cx.agents.saw(&agent, &BTreeSet::new(), Some(&issuer.id)),
+    }
     let known = Known::Issuer {
         name: issuer.name.clone(),
         id: issuer.id.clone(),
         issuer: agent.issuer.clone(),
         subject: agent.subject.clone(),
+        trust: trust(issuer),
     };
-    let mut proven = Proven::agent(agent, known);
+    let mut proven = Proven::agent(agent, known, cx.now);
     if let Some(once) = possession {
         proven.taken_until(once.until);
         proven.once.push(once);
@@ -355,7 +365,7 @@ async fn by_own_key(cx: &Cx, token: Unverified<'_>) -> Result<Proven> {
     let known = Known::Key(key.thumbprint());
     // What the agent says that it wants less, it gets less.
     let details = details(&claims, DETAILS)?;
-    let mut proven = Proven::agent(agent, known);
+    let mut proven = Proven::agent(agent, known, cx.now);
     proven.details = details;
     proven.taken_until(once.until);
     proven.once.push(once);
@@ -399,16 +409,6 @@ async fn possession(cx: &Cx, claims: &Claims, presented: &Presented<'_>) -> Resu
         ahead: LEEWAY,
         until: proof.issued_at.plus(PROOF_AGE),
     }))
-}
-
-/// Whether the host says that the agent's entity is disabled. One that is
-/// gone, or became part of another, is not there to say yes.
-///
-/// # Errors
-/// If the host does not say.
-pub async fn is_disabled(cx: &Cx, agent: &Agent) -> Result<bool> {
-    let entity = cx.system.entity(&agent.entity_id).await?;
-    Ok(entity.is_none_or(|entity| entity.disabled || entity.id != agent.entity_id.as_str()))
 }
 
 /// The authorization details in a token, where its issuer puts them. What is

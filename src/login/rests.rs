@@ -5,8 +5,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::framework::error::Result;
+use crate::identity::human::{self, NotHuman};
+use crate::issuers::store;
 use crate::model::agent::Agent;
+use crate::model::identity::Presence;
 use crate::model::ids::{EntityId, IssuerId, IssuerName};
+use crate::model::time::Timestamp;
 use crate::state::Cx;
 
 /// What a login rests on.
@@ -17,6 +21,13 @@ pub struct Rests {
     pub agent: Known,
     /// Who says for which human it asks; nobody, where it acts on its own.
     pub humans: Vec<Named>,
+    /// Since when it rests on them.
+    #[serde(default = "never")]
+    pub since: Timestamp,
+}
+
+const fn never() -> Timestamp {
+    Timestamp::EPOCH
 }
 
 /// How an agent is known.
@@ -33,6 +44,9 @@ pub enum Known {
         issuer: String,
         /// The agent's `subject`.
         subject: String,
+        /// On what the issuer was believed.
+        #[serde(default)]
+        trust: String,
     },
     /// It signs with a key in its record, of this thumbprint (RFC 7638).
     Key(String),
@@ -46,6 +60,9 @@ pub struct Named {
     pub issuer: IssuerName,
     /// Its definition.
     pub id: IssuerId,
+    /// On what it was believed.
+    #[serde(default)]
+    pub trust: String,
     /// What it calls the human.
     pub called: String,
     /// Who that is, by an operator's mapping.
@@ -64,11 +81,17 @@ impl Rests {
                 id,
                 issuer,
                 subject,
+                trust,
             } => {
-                if !believes(cx, name, id).await? {
-                    return Ok(Some(
-                        "the issuer that vouched for the agent is believed no more",
-                    ));
+                if let Some(why) = doubted(cx, name, id, trust, self.since).await? {
+                    return Ok(Some(why));
+                }
+                if agent
+                    .issuer_record
+                    .as_ref()
+                    .is_some_and(|bound| bound != id)
+                {
+                    return Ok(Some("another issuer vouches for the agent since"));
                 }
                 if agent.issuer != *issuer || agent.subject != *subject {
                     return Ok(Some("the agent has another name at its issuer since"));
@@ -82,23 +105,46 @@ impl Rests {
             }
         }
         for human in &self.humans {
-            if !believes(cx, &human.issuer, &human.id).await? {
-                return Ok(Some("the issuer that named the human is believed no more"));
+            let doubt = doubted(cx, &human.issuer, &human.id, &human.trust, self.since).await?;
+            if doubt.is_some() {
+                return Ok(doubt);
             }
             let entity = cx.issuers.entity_of(&human.id, &human.called).await?;
             if entity.as_ref() != Some(&human.entity) {
                 return Ok(Some("the human is not called so by the issuer any more"));
             }
-            if cx.agents.by_entity(&human.entity).await?.is_some() {
-                return Ok(Some("the human is a registered agent since"));
+            let why_not = human::why_not(cx, &human.entity).await?;
+            // Whether it is disabled is the decision's to say.
+            let is_disabled = Some(NotHuman::NotPresent(Presence::Disabled));
+            if why_not.is_some() && why_not != is_disabled {
+                return Ok(Some("the human does not count as one here any more"));
             }
         }
         Ok(None)
     }
 }
 
-/// Whether this mount believes that definition of an issuer.
-async fn believes(cx: &Cx, name: &IssuerName, id: &IssuerId) -> Result<bool> {
+/// Why this mount does not believe an issuer any more as it did.
+async fn doubted(
+    cx: &Cx,
+    name: &IssuerName,
+    id: &IssuerId,
+    trust: &str,
+    since: Timestamp,
+) -> Result<Option<&'static str>> {
     let issuer = cx.issuers.get(name).await?;
-    Ok(issuer.is_some_and(|issuer| issuer.id == *id && issuer.enabled))
+    let Some(issuer) = issuer.filter(|issuer| issuer.id == *id && issuer.enabled) else {
+        return Ok(Some("an issuer that vouched for it is believed no more"));
+    };
+    // Times are compared in whole seconds: what began in the second of a revocation
+    // may have begun before it.
+    if issuer
+        .revoked_at
+        .is_some_and(|at| since.unix() <= at.unix())
+    {
+        return Ok(Some("what an issuer has vouched for was revoked"));
+    }
+    Ok((store::trust(&issuer) != trust).then_some(
+        "the keys, audiences, algorithms or claims of an issuer that vouched for it have changed",
+    ))
 }

@@ -12,8 +12,10 @@ use crate::decisions::events;
 use crate::engine::{self, Permit};
 use crate::framework::error::{Error, Result};
 use crate::framework::request::Kept;
-use crate::framework::response::{Auth, Reply, Response};
-use crate::login::proof::{self, Proven, refused};
+use crate::framework::response::{Alias, Auth, Reply, Response};
+use crate::identity::caller::LOGIN_NAME;
+use crate::identity::presence::LOGIN_MARK;
+use crate::login::proof::{Proven, refused};
 use crate::login::rests::Rests;
 use crate::model::authorization::Scope;
 use crate::model::decision::{AccessRequest, Outcome};
@@ -25,18 +27,6 @@ use crate::model::target::TokenType;
 use crate::model::text::Description;
 use crate::model::time::{Timestamp, Ttl};
 use crate::state::Cx;
-
-/// How every token of a login is called, after the mount's name and before the
-/// agent's.
-const MARK: &str = "agent:";
-
-/// Whether a caller's token, by its display name, came from a login here or on
-/// another mount of this plugin. Such a token may have no identity entity, and
-/// is no operator's for that.
-#[must_use]
-pub fn is_of_login(display_name: &str) -> bool {
-    display_name.starts_with(MARK) || display_name.contains(concat!("-", "agent:"))
-}
 
 /// What the host keeps of a login, for its renewal.
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +65,9 @@ pub async fn open(
     let target = permit.target();
     let token_type = match permit.max_uses() {
         Some(_) => TokenType::Service,
+        // A token without an alias would not be known as a login's, nor would its
+        // children: so it is one that the server lets have none.
+        None if !target.vault_alias => TokenType::Batch,
         None => target.vault_token_type,
     };
     let policies: Vec<String> = target
@@ -103,14 +96,18 @@ pub async fn open(
     Ok(Auth {
         policies,
         metadata: metadata(permit, &granted.decision),
-        display_name: format!("{MARK}{}", permit.agent().name),
+        display_name: format!("{LOGIN_NAME}{}", permit.agent().name),
         ttl,
         explicit_max_ttl: ttl,
         renewable: token_type == TokenType::Service && may_be_renewed(permit),
         num_uses: permit.max_uses(),
         token_type,
         bound_cidrs: Vec::new(),
-        alias: target.vault_alias.then(|| permit.agent().id.to_string()),
+        // Known by it, also its children: none of them governs or consents.
+        alias: target.vault_alias.then(|| Alias {
+            name: permit.agent().id.to_string(),
+            metadata: BTreeMap::from([(LOGIN_MARK.to_owned(), "true".to_owned())]),
+        }),
         issued_at: cx.now,
         internal: session.keep()?,
     })
@@ -205,12 +202,10 @@ async fn renewed(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
         return Err(ended("its time is up"));
     }
     let applicant = Applicant {
-        disabled: proof::is_disabled(cx, &agent).await?,
-        agent: Some(agent),
         token_details: session.token_details.clone(),
         granted_for: Some(cx.now.until(session.ends_at)),
         kind: Kind::Renew,
-        sees_all: false,
+        ..Applicant::agent(cx, agent).await?
     };
     let request = AccessRequest {
         subject: session.subject.clone(),
@@ -230,7 +225,9 @@ async fn renewed(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
     if engine::decide(&request, &gathered.facts).outcome == Outcome::ConsentRequired {
         return Err(ended("a human must agree to it first"));
     }
-    let Granted { decision, permit } = authorize::authorize_as(cx, applicant, request)
+    let Granted {
+        decision, permit, ..
+    } = authorize::authorize_as(cx, applicant, request)
         .await?
         .granted()?;
     let policies = permit.target().vault_policies.iter();
@@ -251,7 +248,7 @@ async fn renewed(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
     let auth = Auth {
         policies: session.policies.clone(),
         metadata: metadata(&permit, &decision),
-        display_name: format!("{MARK}{}", permit.agent().name),
+        display_name: format!("{LOGIN_NAME}{}", permit.agent().name),
         ttl,
         explicit_max_ttl: issued_at.until(session.ends_at).max(Ttl::from_secs(1)),
         renewable: true,
@@ -281,19 +278,4 @@ impl Session {
 
 fn ended(why: &str) -> Error {
     Error::Denied(format!("the token cannot be renewed: {why}; log in anew"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tokens_of_a_login_are_known_by_their_name() {
-        for name in ["agent:bot", "agentic-agent:bot", "ns-agentic-2-agent:bot"] {
-            assert!(is_of_login(name), "{name}");
-        }
-        for name in ["", "root", "userpass-bob", "userpass-agent", "agentic-bot"] {
-            assert!(!is_of_login(name), "{name}");
-        }
-    }
 }

@@ -1,12 +1,15 @@
 //! For which human an agent asks.
 
 use crate::framework::error::{Error, Result};
+use crate::identity::human::{self, NotHuman};
+use crate::issuers::store::trust;
 use crate::issuers::verify;
 use crate::jose::claims::{Claims, Party};
 use crate::jose::jws::Unverified;
 use crate::login::proof::{Proven, not_taken, refused, told, trusted, unknown};
 use crate::login::rests::Named;
 use crate::model::agent::Agent;
+use crate::model::identity::Presence;
 use crate::model::issuer::Issuer;
 use crate::state::Cx;
 
@@ -20,15 +23,26 @@ pub(super) async fn named(cx: &Cx, issuer: &Issuer, human: &str) -> Result<Named
             "the token is for somebody who is no identity entity here: an operator maps them under `config/issuers/:name/subjects/`",
         ));
     };
-    if cx.agents.by_entity(&entity).await?.is_some() {
-        return Err(refused(
-            "subject.unknown",
-            "the token is for an entity that is a registered agent, and no human",
-        ));
+    match human::why_not(cx, &entity).await? {
+        // Whether it is disabled is the decision's to say, to who has a delegation.
+        None | Some(NotHuman::NotPresent(Presence::Disabled)) => {}
+        Some(NotHuman::Agent(_)) => {
+            return Err(refused(
+                "subject.unknown",
+                "the token is for an entity that is a registered agent, and no human",
+            ));
+        }
+        Some(_) => {
+            return Err(refused(
+                "subject.not_human",
+                "the token is for an entity that does not count as a human here: an operator sees why under `config/issuers/:name/check`",
+            ));
+        }
     }
     Ok(Named {
         issuer: issuer.name.clone(),
         id: issuer.id.clone(),
+        trust: trust(issuer),
         called: human.to_owned(),
         entity,
     })

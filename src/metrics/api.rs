@@ -23,7 +23,7 @@ impl Endpoint<State> for ReadMetrics {
         path: "metrics",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Map<String, Value>;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Self::Output>> {

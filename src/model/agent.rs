@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::jose::jwk::RegisteredKey;
-use crate::model::ids::{AgentId, AgentName, EntityId, PolicyName};
+use crate::model::identity::AliasKey;
+use crate::model::ids::{AgentId, AgentName, EntityId, IssuerId, PolicyName};
 use crate::model::text::{Description, Label};
 use crate::model::time::Timestamp;
 
@@ -89,8 +90,15 @@ pub struct Agent {
     pub entity_id: EntityId,
     /// What it is for.
     pub description: Description,
-    /// The team or person who answers for it.
+    /// The team or person who answers for it, in words.
     pub owner: Label,
+    /// The identity entity of whoever answers for it. None: nobody that the host
+    /// knows.
+    #[serde(default)]
+    pub owner_entity_id: Option<EntityId>,
+    /// By when somebody has to look at it again.
+    #[serde(default)]
+    pub review_by: Option<Timestamp>,
     /// Facts about it that policies may refer to.
     pub labels: BTreeMap<String, String>,
     /// The policies that bound what it can ever do. None: it can do nothing.
@@ -111,6 +119,14 @@ pub struct Agent {
     pub issuer: String,
     /// Who it is at that issuer.
     pub subject: String,
+    /// The definition of that issuer which vouches for it. None in records of
+    /// 0.1, until they were looked at.
+    #[serde(default)]
+    pub issuer_record: Option<IssuerId>,
+    /// Every alias that its entity was ever seen with: whoever logs in by one of
+    /// them is this agent, whatever entity the host says.
+    #[serde(default)]
+    pub aliases: BTreeSet<AliasKey>,
     /// What it runs on.
     pub software: Software,
     /// Whether requests need authorization details (Vault Enterprise's field,
@@ -133,6 +149,27 @@ pub struct Agent {
     pub created_by: String,
 }
 
+/// What is kept of an agent that was deleted, so that whoever it was does not
+/// become a human or an operator by it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerAgent {
+    /// Its id.
+    pub id: AgentId,
+    /// What it was called.
+    pub name: AgentName,
+    /// The entity that it was.
+    pub entity_id: EntityId,
+    /// Every alias that the entity was ever seen with.
+    pub aliases: BTreeSet<AliasKey>,
+    /// Who answered for it.
+    pub owner: Label,
+    /// When it was deleted.
+    pub deleted_at: Timestamp,
+    /// By whom: an entity id, or the caller's display name.
+    pub deleted_by: String,
+}
+
 /// A pulled kill switch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -146,6 +183,39 @@ pub struct Suspension {
 }
 
 impl Agent {
+    /// An agent that may do nothing yet, in both modes.
+    #[must_use]
+    pub fn new(id: AgentId, name: AgentName, entity_id: EntityId, now: Timestamp) -> Self {
+        Self {
+            id,
+            name,
+            entity_id,
+            description: Description::default(),
+            owner: Label::default(),
+            owner_entity_id: None,
+            review_by: None,
+            labels: BTreeMap::new(),
+            ceiling_policies: Vec::new(),
+            no_default_ceiling_policy: false,
+            delegation_modes: BTreeSet::from([Mode::Autonomous, Mode::OnBehalfOf]),
+            max_delegation_depth: 1,
+            expires_at: None,
+            public_keys: Vec::new(),
+            issuer: String::new(),
+            subject: String::new(),
+            issuer_record: None,
+            aliases: BTreeSet::new(),
+            software: Software::default(),
+            optional_authorization_details: true,
+            suspended: None,
+            epoch: 0,
+            credentials_revoked_at: None,
+            created_at: now,
+            updated_at: now,
+            created_by: String::new(),
+        }
+    }
+
     /// Whether it may act at `now`.
     #[must_use]
     pub fn status(&self, now: Timestamp) -> Status {

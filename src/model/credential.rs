@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::decision::AccessRequest;
-use crate::model::ids::{AgentId, CredentialId, DelegationId, EntityId};
+use crate::model::ids::{AgentId, CredentialId, DelegationId, EntityId, TargetName};
 use crate::model::time::{Timestamp, Ttl};
 
 /// The longest that any credential lives: one hour, renewals included. So what
@@ -28,6 +28,9 @@ pub struct Grounds {
     pub subject: Option<EntityId>,
     /// The delegation that it was issued under, the last of its chain.
     pub delegation: Option<DelegationId>,
+    /// The target that it is for. None in what 0.1 stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetName>,
     /// When it was issued, in whole seconds.
     pub issued_at: Timestamp,
     /// When it expires, in whole seconds.

@@ -173,6 +173,9 @@ macro_rules! reasons {
 reasons! {
     AgentUnknown, "agent.unknown", "The caller is not a registered agent: register it under `agents/register`.";
     AgentDisabled, "agent.disabled", "The agent's identity entity is disabled: enable the entity to let it act.";
+    AgentGone, "agent.gone", "The agent's identity entity is gone, was merged into another, or has lost its alias: register the agent anew with an entity that is there.";
+    AgentOwnerGone, "agent.owner_gone", "The owner of the agent is disabled or gone: an operator names another `owner_entity_id`.";
+    AgentReviewOverdue, "agent.review_overdue", "The agent was to be reviewed by now: an operator looks at it and sets a later `review_by`.";
     AgentSuspended, "agent.suspended", "The agent is suspended: an operator can resume it.";
     AgentExpired, "agent.expired", "The agent's registration has expired: its owner can extend `expires_at`.";
     AgentMode, "agent.mode", "The agent may not act in this mode: change its `delegation_modes`, or ask in another mode.";
@@ -185,6 +188,7 @@ reasons! {
     CeilingNoneApplies, "ceiling.none_applies", "No rule in the agent's ceiling allows this: ask for less, or extend a policy.";
     SubjectUnknown, "subject.unknown", "The subject could not be established: name an existing entity.";
     SubjectDisabled, "subject.disabled", "The subject's identity entity is disabled: nobody can act for it.";
+    SubjectNotHuman, "subject.not_human", "The subject does not count as a human on this mount: `oversight/delegations/:id` says why, and `config/identity` who does.";
     SubjectMismatch, "subject.mismatch", "The named subject is not the one who delegated: drop it, or name the right one.";
     BaselineNoneGiven, "baseline.none_given", "The subject has no baseline: attach policies to its entity or to one of its groups.";
     BaselineEmpty, "baseline.empty", "The subject's baseline holds no policy: attach one.";

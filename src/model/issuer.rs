@@ -177,6 +177,9 @@ pub struct Issuer {
     pub clock_skew_leeway: Ttl,
     /// Whether its tokens may come without authorization details.
     pub optional_authorization_details: bool,
+    /// When what its tokens vouched for was last revoked.
+    #[serde(default)]
+    pub revoked_at: Option<Timestamp>,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When it last changed.

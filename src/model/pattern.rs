@@ -222,6 +222,13 @@ impl Pattern {
         segments_match(&self.0, value)
     }
 
+    /// The same in lower case, for names that the host does not tell apart by
+    /// case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self(self.0.to_lowercase())
+    }
+
     /// Whether every value that `other` matches is matched by `self` too.
     ///
     /// Sound and, over patterns of this language, exact up to `*` runs: it

@@ -162,12 +162,20 @@ pub struct Target {
     #[serde(default)]
     pub vault_token_type: TokenType,
     /// Whether its tokens have an alias, and so an identity entity.
-    #[serde(default)]
+    #[serde(default = "yes")]
     pub vault_alias: bool,
+    /// When the credentials for it were last revoked: those that were issued up to
+    /// this second are void.
+    #[serde(default)]
+    pub credentials_revoked_at: Option<Timestamp>,
     /// When it was defined.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 impl Target {
@@ -194,7 +202,8 @@ impl Target {
             vault_policies: Vec::new(),
             vault_paths: Vec::new(),
             vault_token_type: TokenType::default(),
-            vault_alias: false,
+            vault_alias: true,
+            credentials_revoked_at: None,
             created_at: now,
             updated_at: now,
         }

@@ -25,7 +25,6 @@ const LONGEST_OF_STRANGERS: usize = 256 * 1024;
 /// text; beside a response with an `error` in it, that is the text instead.
 mod kind {
     pub(super) const UNKNOWN: u32 = 0;
-    pub(super) const USER: u32 = 1;
     pub(super) const INTERNAL: u32 = 2;
     pub(super) const BAD_REQUEST: u32 = 4;
     pub(super) const UNSUPPORTED_OPERATION: u32 = 5;
@@ -222,8 +221,9 @@ fn auth(auth: Auth) -> pb::Auth {
         policies: auth.policies,
         metadata: auth.metadata.into_iter().collect(),
         num_uses: auth.num_uses.map(i64::from).unwrap_or_default(),
-        alias: auth.alias.map(|name| logical::Alias {
-            name,
+        alias: auth.alias.map(|alias| logical::Alias {
+            name: alias.name,
+            metadata: alias.metadata.into_iter().collect(),
             ..logical::Alias::default()
         }),
         bound_cidrs: auth.bound_cidrs.iter().map(ToString::to_string).collect(),
@@ -300,6 +300,8 @@ pub(super) fn plain_error(error: Error) -> pb::ProtoError {
 /// 500 for an error here, so what the request itself will be told anyway is
 /// left to the request.
 pub(super) fn existence(id: &str, outcome: Result<Option<bool>>) -> pb::HandleExistenceCheckReply {
+    // Whoever has any token can make the host ask: what is wrong with the input
+    // is told to who may send it.
     let error = match outcome {
         Ok(found) => {
             return pb::HandleExistenceCheckReply {
@@ -311,13 +313,13 @@ pub(super) fn existence(id: &str, outcome: Result<Option<bool>>) -> pb::HandleEx
         Err(error) => error,
     };
     let err = match error {
-        Error::Invalid(text) => Some(proto_error(kind::USER, text)),
         Error::Host(text) => Some(proto_error(kind::UNKNOWN, text)),
         Error::Internal(cause) => {
             internal(id, &cause);
             None
         }
-        Error::Denied(_)
+        Error::Invalid(_)
+        | Error::Denied(_)
         | Error::NotFound(_)
         | Error::Conflict(_)
         | Error::Limited(_)
@@ -463,8 +465,8 @@ mod tests {
             (host.err_type, host.err_msg.as_str()),
             (0, Error::READ_ONLY)
         );
-        let user = existence("", Err(Error::Invalid("m".to_owned()))).err;
-        assert_eq!(user.unwrap().err_type, 1);
+        let user = existence("", Err(Error::Invalid("m".to_owned())));
+        assert_eq!(user, pb::HandleExistenceCheckReply::default());
     }
 
     #[test]

@@ -93,6 +93,7 @@ impl Mounts {
         let config = MountConfig {
             mount_type,
             uuid: args.backend_uuid,
+            plugin: args.config.get("plugin_name").cloned().unwrap_or_default(),
         };
         let storage = Arc::new(HostStorage::new(channel.clone()));
         let system = Arc::new(HostSystem::new(channel));
@@ -176,7 +177,10 @@ impl pb::backend_server::Backend for Mounts {
         let mount = self.of(&request)?;
         let wire = request.into_inner().request.unwrap_or_default();
         let id = wire.id.clone();
-        let held = wire.auth.clone();
+        // Nobody but a renewal has a login to say again.
+        let held = (operation == Operation::Renew)
+            .then(|| wire.auth.clone())
+            .flatten();
         let mut noted = Noted::default();
         let outcome = match convert::request(operation, wire) {
             Ok(request) => {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use tonic::transport::Channel;
 
 use crate::framework::error::Result;
-use crate::framework::system::{Entity, SystemView};
+use crate::framework::system::{Alias, Entity, Group, SystemView};
 use crate::model::ids::EntityId;
 use crate::model::time::Ttl;
 use crate::plugin::client::{host_error, host_status};
@@ -45,17 +45,34 @@ impl SystemView for HostSystem {
             name: entity.name,
             metadata: entity.metadata.into_iter().collect(),
             disabled: entity.disabled,
+            aliases: entity
+                .aliases
+                .into_iter()
+                .map(|alias| Alias {
+                    mount_type: alias.mount_type,
+                    accessor: alias.mount_accessor,
+                    name: alias.name,
+                    metadata: alias.metadata.into_iter().collect(),
+                })
+                .collect(),
         }))
     }
 
-    async fn groups(&self, id: &EntityId) -> Result<Vec<String>> {
+    async fn groups(&self, id: &EntityId) -> Result<Vec<Group>> {
         let args = pb::EntityInfoArgs {
             entity_id: id.as_str().to_owned(),
         };
         let reply = self.0.clone().groups_for_entity(args).await;
         let reply = reply.map_err(host_status)?.into_inner();
         host_error(reply.err)?;
-        Ok(reply.groups.into_iter().map(|group| group.name).collect())
+        Ok(reply
+            .groups
+            .into_iter()
+            .map(|group| Group {
+                id: group.id,
+                name: group.name,
+            })
+            .collect())
     }
 
     async fn max_lease_ttl(&self) -> Result<Ttl> {

@@ -45,12 +45,6 @@ pub struct PolicyWritten {
     rules: usize,
     /// What was probably not meant.
     diagnostics: Vec<Diagnostic>,
-    /// Whether it was only tried.
-    dry_run: bool,
-    /// How many recent decisions were tried against it; with `dry_run` only.
-    replayed: usize,
-    /// Those whose outcome it would change; with `dry_run` only.
-    changed: Vec<ChangedDecision>,
 }
 
 /// List the policies.
@@ -69,7 +63,7 @@ impl Endpoint<State> for ListPolicies {
         path: "policies",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Policy";
     type Output = Listing;
 
@@ -90,7 +84,7 @@ impl Endpoint<State> for ReadPolicy {
         path: "policies/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Policy";
     type Output = PolicyView;
 
@@ -103,9 +97,8 @@ impl Endpoint<State> for ReadPolicy {
 /// Write a policy.
 ///
 /// The text is HCL, plain or base64; what is wrong with it is said all at
-/// once, with line, column and what to write instead. With `dry_run` nothing
-/// is written: the answer says which recent decisions would have come out
-/// differently.
+/// once, with line, column and what to write instead. `policies/check` tries it
+/// without writing.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct WritePolicy {
     /// Name of the policy.
@@ -113,7 +106,8 @@ pub struct WritePolicy {
     /// Text of the policy: HCL, plain or base64.
     #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea" }))]
     policy: String,
-    /// Only try it against the recent decisions of this node.
+    /// Must be false: `policies/check` tries a policy. As long as clients of 0.1
+    /// send it, a true that was not known would write what was only to be tried.
     #[serde(default)]
     dry_run: bool,
 }
@@ -123,7 +117,7 @@ impl Endpoint<State> for WritePolicy {
         path: "policies/{name}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Policy";
     type Output = PolicyWritten;
 
@@ -135,26 +129,78 @@ impl Endpoint<State> for WritePolicy {
     }
 
     async fn handle(self, cx: &Cx) -> Result<Reply<PolicyWritten>> {
+        if self.dry_run {
+            return Err(Error::field(
+                "dry_run",
+                "is not for a path that writes: send `name` and `policy` to `policies/check`",
+            ));
+        }
         let text = plain(self.policy);
         let (compiled, diagnostics) =
             engine::compile(&self.name, &text).map_err(|problems| refusal(&problems))?;
-        let mut written = PolicyWritten {
+        cx.check_new(cx.policies.get(&self.name).await?.is_some())?;
+        let written = PolicyWritten {
             name: self.name.clone(),
             rules: compiled.rules.len(),
             diagnostics,
-            dry_run: self.dry_run,
-            replayed: 0,
-            changed: Vec::new(),
         };
-        if self.dry_run {
-            let before = cx.policies.library().await?;
-            let after = before.with(compiled);
-            (written.replayed, written.changed) =
-                replay::compare(&cx.recent.all(), &before, &after);
-        } else {
-            cx.policies.put(&self.name, text, cx.now).await?;
-        }
+        cx.policies.put(&self.name, text, cx.now).await?;
         Ok(written.into())
+    }
+}
+
+/// What a policy that is tried would do.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PolicyChecked {
+    name: PolicyName,
+    /// How many rules it has.
+    rules: usize,
+    /// What was probably not meant.
+    diagnostics: Vec<Diagnostic>,
+    /// How many recent decisions of this node were tried against it.
+    replayed: usize,
+    /// Those whose outcome it would change.
+    changed: Vec<ChangedDecision>,
+}
+
+/// Try a policy without writing it.
+///
+/// Says what is wrong with it, as a write does, and which recent decisions of
+/// this node would have come out differently with it in the place of the policy
+/// `name`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct CheckPolicy {
+    /// Name of the policy that it would be.
+    name: PolicyName,
+    /// Text of the policy: HCL, plain or base64.
+    #[schemars(extend("x-vault-displayAttrs" = { "editType": "textarea" }))]
+    policy: String,
+}
+
+impl Endpoint<State> for CheckPolicy {
+    const PLACE: Place = Place {
+        path: "policies/check",
+        verb: Verb::Write,
+    };
+    const AUDIENCE: Audience = Audience::Governed;
+    type Output = PolicyChecked;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<PolicyChecked>> {
+        let text = plain(self.policy);
+        let (compiled, diagnostics) =
+            engine::compile(&self.name, &text).map_err(|problems| refusal(&problems))?;
+        let rules = compiled.rules.len();
+        let before = cx.policies.library().await?;
+        let after = before.with(compiled);
+        let (replayed, changed) = replay::compare(&cx.recent.all(), &before, &after);
+        let checked = PolicyChecked {
+            name: self.name,
+            rules,
+            diagnostics,
+            replayed,
+            changed,
+        };
+        Ok(checked.into())
     }
 }
 
@@ -196,7 +242,7 @@ impl Endpoint<State> for DeletePolicy {
         path: "policies/{name}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Policy";
     type Output = PolicyView;
 

@@ -39,7 +39,7 @@ impl Endpoint<State> for ReadAcl {
         path: "targets/{name}/acl",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = AclView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<AclView>> {

@@ -12,6 +12,7 @@ use crate::credentials::claims::RESERVED;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
+use crate::identity::caller;
 use crate::model::authorization::{Detail, MAX_DETAILS, Scope, VaultPathAccess};
 use crate::model::ids::{KeyName, TargetName};
 use crate::model::pattern::{Action, Pattern};
@@ -100,7 +101,7 @@ impl Endpoint<State> for ListTargets {
         path: "targets",
         verb: Verb::List,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Target";
     type Output = Listing;
 
@@ -121,13 +122,77 @@ impl Endpoint<State> for ReadTarget {
         path: "targets/{name}",
         verb: Verb::Read,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Target";
     type Output = TargetView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<TargetView>> {
         let target = cx.targets.get(&self.name).await?;
         Ok(target.map(|target| TargetView::of(&target)).into())
+    }
+}
+
+/// What whoever asks for credentials sees of a target.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct OwnTargetView {
+    name: TargetName,
+    description: Description,
+    credential_type: CredentialType,
+    audience: Vec<Label>,
+    actions: Vec<Action>,
+    resources: Vec<Pattern>,
+    default_ttl: Ttl,
+    max_ttl: Ttl,
+    /// How often a credential may be used; 0: not limited here.
+    max_uses: u32,
+    consent: Consent,
+    proof_of_possession: bool,
+    leased: bool,
+}
+
+/// Read what a target offers, before you ask for it.
+///
+/// For agents. Whether you may have it, `self/evaluate` says.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct ReadOwnTarget {
+    /// Name of the target.
+    name: TargetName,
+}
+
+impl Endpoint<State> for ReadOwnTarget {
+    const PLACE: Place = Place {
+        path: "self/targets/{name}",
+        verb: Verb::Read,
+    };
+    const AUDIENCE: Audience = Audience::Caller;
+    type Output = OwnTargetView;
+
+    async fn handle(self, cx: &Cx) -> Result<Reply<OwnTargetView>> {
+        if caller::of(cx).await?.agent.is_none() {
+            return Err(Error::Denied(
+                "only a registered agent can read this; operators read all under `targets/`"
+                    .to_owned(),
+            ));
+        }
+        let Some(target) = cx.targets.get(&self.name).await? else {
+            return Ok(Reply::Nothing);
+        };
+        let target = (*target).clone();
+        Ok(OwnTargetView {
+            name: target.name,
+            description: target.description,
+            credential_type: target.credential_type,
+            audience: target.audience,
+            actions: target.actions,
+            resources: target.resources,
+            default_ttl: target.default_ttl,
+            max_ttl: target.max_ttl,
+            max_uses: target.max_uses.unwrap_or_default(),
+            consent: target.consent,
+            proof_of_possession: target.proof_of_possession,
+            leased: target.leased,
+        }
+        .into())
     }
 }
 
@@ -189,8 +254,10 @@ pub struct WriteTarget {
     /// Which kind of token the server makes: `service` (the default) or `batch`,
     /// which it does not store, so that it cannot be counted or revoked.
     vault_token_type: Option<TokenType>,
-    /// Whether the token has the agent's id as its alias on this mount. The
-    /// server then joins it to an identity entity, whose policies apply as well.
+    /// Whether the token has the agent's id as its alias on this mount. By it the
+    /// token and its children are known as an agent's, and the server counts a
+    /// client. Default true; with false, tokens are `batch` or have `max_uses`,
+    /// since the server lets those have no children.
     vault_alias: Option<bool>,
 }
 
@@ -199,7 +266,7 @@ impl Endpoint<State> for WriteTarget {
         path: "targets/{name}",
         verb: Verb::Write,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Target";
     type Output = TargetView;
 
@@ -222,6 +289,7 @@ impl Endpoint<State> for WriteTarget {
         let stored = cx
             .targets
             .update(&name, |present| {
+                cx.check_new(present.is_some())?;
                 let mut target = present.cloned().unwrap_or_else(|| blank(&name, cx.now));
                 if let Some(key) = signing_key {
                     target.signing_key = key;
@@ -377,7 +445,7 @@ fn check_kind(target: &Target) -> Result<()> {
         if target.vault_token_type != TokenType::default() {
             return only("vault_token_type", "`vault_token`");
         }
-        if target.vault_alias {
+        if !target.vault_alias {
             return only("vault_alias", "`vault_token`");
         }
     }
@@ -390,6 +458,13 @@ fn check_kind(target: &Target) -> Result<()> {
         }
         if target.proof_of_possession {
             return only("proof_of_possession", "`jwt` and `opaque`");
+        }
+        let childless = target.vault_token_type == TokenType::Batch || target.max_uses.is_some();
+        if !target.vault_alias && !childless {
+            return Err(Error::field(
+                "vault_alias",
+                "false is for tokens that the server lets have no children: set `vault_token_type=batch` or `max_uses` as well",
+            ));
         }
         check_vault_policies(target)?;
     }
@@ -443,7 +518,7 @@ impl Endpoint<State> for DeleteTarget {
         path: "targets/{name}",
         verb: Verb::Delete,
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     const ITEM: &'static str = "Target";
     type Output = TargetView;
 

@@ -4,14 +4,18 @@
 //! The host does not show its policies to a plugin. So an operator who wants
 //! them compared sends their text.
 
+use std::collections::BTreeSet;
+
 use hcl::{Attribute, Block, Body};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::delegations::store::Whose;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;
+use crate::identity::human;
 use crate::model::authorization::{Capability, Detail, Scope, VaultPathAccess};
 use crate::model::ids::TargetName;
 use crate::model::target::{CredentialType, Target, TokenType};
@@ -19,6 +23,10 @@ use crate::state::{Cx, State};
 use crate::targets::acl;
 
 const MAX_POLICY: usize = 64 * 1024;
+/// How many delegations are looked at for the humans behind them, and how many of
+/// those are shown.
+const LOOKED_AT: u32 = 1_000;
+const SHOWN: usize = 20;
 /// Paths by which whoever reaches them can give themself more.
 const POWERFUL: [&str; 4] = ["sys/*", "auth/*", "identity/*", "*"];
 
@@ -71,7 +79,7 @@ impl<const WRITE: bool> Endpoint<State> for Diagnose<WRITE> {
         path: "targets/{name}/doctor",
         verb: if WRITE { Verb::Write } else { Verb::Read },
     };
-    const AUDIENCE: Audience = Audience::Operator;
+    const AUDIENCE: Audience = Audience::Governed;
     type Output = Diagnosis;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Diagnosis>> {
@@ -82,6 +90,7 @@ impl<const WRITE: bool> Endpoint<State> for Diagnose<WRITE> {
             )));
         };
         let mut chart = Chart::default();
+        chart.humans(cx).await?;
         if target.credential_type == CredentialType::VaultToken {
             chart.token(&target);
             chart.limits(cx, &target).await?;
@@ -151,7 +160,7 @@ impl Chart {
             if path.contains("{{") {
                 self.warn(
                     "vault_paths",
-                    format!("`{path}` is a template, and a token without alias has no identity to fill it with"),
+                    format!("`{path}` is a template: the server fills it with the identity that it makes for the agent's alias, which all of the agent's tokens share"),
                 );
             }
         }
@@ -162,11 +171,50 @@ impl Chart {
             );
         }
         if target.vault_alias {
-            self.warn(
+            self.ok(
                 "vault_alias",
-                "the server joins the token to an identity entity, whose policies apply besides those of the target",
+                "the server makes an identity entity for the agent's logins, by which their tokens and children are known; it counts as a client, and policies given to it apply besides the target's",
+            );
+        } else {
+            self.ok(
+                "vault_alias",
+                "without an alias, tokens are of a kind that the server lets have no children",
             );
         }
+    }
+
+    /// Who counts as a human because nobody has said otherwise: a sign and no
+    /// proof, as service accounts live in directories too.
+    async fn humans(&mut self, cx: &Cx) -> Result<()> {
+        if cx.identity.written().await?.is_some() {
+            self.ok("humans", "`config/identity` says whose entities are humans");
+            return Ok(());
+        }
+        let mut subjects = BTreeSet::new();
+        for id in cx.delegations.ids(Whose::All, None, LOOKED_AT).await? {
+            let found = cx.delegations.get(&id).await?;
+            subjects.extend(
+                found
+                    .filter(|one| one.is_alive(cx.now))
+                    .and_then(|one| one.subject.clone()),
+            );
+        }
+        let mut humans = Vec::new();
+        for subject in &subjects {
+            if human::why_not(cx, subject).await?.is_none() {
+                humans.push(subject.to_string());
+            }
+        }
+        let (count, shown) = (humans.len(), humans.len().min(SHOWN));
+        humans.truncate(SHOWN);
+        self.warn(
+            "humans",
+            format!(
+                "nobody has written `config/identity`: {count} subjects of living delegations count as humans by the default alone, which is that they log in by `userpass`, `ldap`, `oidc`, `okta`, `radius` or `saml`; the first {shown}: {}",
+                humans.join(", ")
+            ),
+        );
+        Ok(())
     }
 
     async fn limits(&mut self, cx: &Cx, target: &Target) -> Result<()> {

@@ -5,19 +5,24 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use crate::framework::error::Result;
+use crate::framework::error::{Error, Result};
 use crate::framework::record::{Collection, Record};
 use crate::framework::storage::Storage;
 use crate::model::ids::{KeyName, TargetName};
 use crate::model::target::Target;
+use crate::model::time::Timestamp;
 
-/// A target as it is stored. The noun is the first version's shape.
+/// A target as it is stored. Both versions have one shape: the first did not give
+/// tokens an alias unless it was asked to.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "v")]
 pub enum TargetRecord {
     /// The first version.
     #[serde(rename = "1")]
     V1(Box<Target>),
+    /// The second version.
+    #[serde(rename = "2")]
+    V2(Box<Target>),
 }
 
 impl Record for TargetRecord {
@@ -25,12 +30,17 @@ impl Record for TargetRecord {
     type Noun = Target;
 
     fn upgrade(self) -> std::result::Result<Target, String> {
-        let Self::V1(target) = self;
-        Ok(*target)
+        Ok(match self {
+            Self::V1(target) => Target {
+                vault_alias: true,
+                ..*target
+            },
+            Self::V2(target) => *target,
+        })
     }
 
     fn newest(target: &Target) -> Self {
-        Self::V1(Box::new(target.clone()))
+        Self::V2(Box::new(target.clone()))
     }
 }
 
@@ -104,6 +114,21 @@ impl TargetStore {
             }
         }
         Ok(users)
+    }
+
+    /// Revokes what was issued for a target up to `now`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if there is none; if storage fails.
+    pub async fn revoke(&self, name: &TargetName, now: Timestamp) -> Result<()> {
+        let revoked = self.update(name, |present| {
+            let mut target = present
+                .cloned()
+                .ok_or_else(|| Error::NotFound(format!("there is no target `{name}`")))?;
+            target.credentials_revoked_at = target.credentials_revoked_at.max(Some(now));
+            Ok(target)
+        });
+        revoked.await.map(drop)
     }
 
     /// Another node changed `key`. Whether it is ours.

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use vault_plugin_agentic::engine::compile;
-use vault_plugin_agentic::engine::facts::{Actor, Baseline, Bounds, Environment, Facts, NoCounts};
+use vault_plugin_agentic::engine::facts::{
+    Actor, Baseline, Bounds, Environment, Facts, NoCounts, Upkeep,
+};
 use vault_plugin_agentic::engine::policy::PolicySet;
-use vault_plugin_agentic::model::agent::{Agent, Mode, Software};
+use vault_plugin_agentic::model::agent::{Agent, Mode};
 use vault_plugin_agentic::model::decision::AccessRequest;
+use vault_plugin_agentic::model::identity::Presence;
 use vault_plugin_agentic::model::ids::{AgentId, PolicyName};
 use vault_plugin_agentic::model::target::Target;
-use vault_plugin_agentic::model::text::{Description, Label};
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 
 /// How many rules there are to look at.
@@ -58,7 +60,8 @@ pub(crate) fn case(rules: usize, shape: Shape) -> (AccessRequest, Facts) {
     let facts = Facts {
         agent: Some(Actor {
             agent: Arc::new(agent()),
-            disabled: false,
+            presence: Presence::Present,
+            owner_gone: false,
             ceiling,
         }),
         target: Some(Arc::new(target())),
@@ -68,6 +71,7 @@ pub(crate) fn case(rules: usize, shape: Shape) -> (AccessRequest, Facts) {
         consent: None,
         token_details: None,
         details_required: false,
+        upkeep: Upkeep::default(),
         environment: Environment {
             now: Timestamp::from_unix(1_800_000_000),
             remote_addr: None,
@@ -86,29 +90,16 @@ pub(crate) fn case(rules: usize, shape: Shape) -> (AccessRequest, Facts) {
 }
 
 fn agent() -> Agent {
+    let id = AgentId::mint(Timestamp::EPOCH, [0; 10]);
     Agent {
-        id: AgentId::mint(Timestamp::EPOCH, [0; 10]),
-        name: "bot".parse().unwrap(),
-        entity_id: "entity".parse().unwrap(),
-        description: Description::default(),
-        owner: Label::default(),
-        labels: BTreeMap::new(),
-        ceiling_policies: vec![],
         no_default_ceiling_policy: true,
         delegation_modes: [Mode::Autonomous].into(),
-        max_delegation_depth: 1,
-        expires_at: None,
-        public_keys: vec![],
-        issuer: String::new(),
-        subject: String::new(),
-        software: Software::default(),
-        optional_authorization_details: true,
-        suspended: None,
-        epoch: 0,
-        credentials_revoked_at: None,
-        created_at: Timestamp::EPOCH,
-        updated_at: Timestamp::EPOCH,
-        created_by: String::new(),
+        ..Agent::new(
+            id,
+            "bot".parse().unwrap(),
+            "entity".parse().unwrap(),
+            Timestamp::EPOCH,
+        )
     }
 }
 

@@ -39,6 +39,7 @@ impl Bench {
         let config = MountConfig {
             mount_type: MountType::Secrets,
             uuid: "bench".into(),
+            plugin: "agentic".into(),
         };
         let backend = Mounts::default().mount(
             config,

@@ -199,7 +199,7 @@ fn swallow(mut stream: &TcpStream) -> Option<()> {
 async fn filled(entries: i64, retention: u64, memory: u32) -> Arc<State> {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
     let system: Arc<dyn SystemView> = Arc::new(FakeSystem::default());
-    let state = Arc::new(State::new(&storage, system));
+    let state = Arc::new(State::new(&storage, system, "agentic"));
     state.set_standby(false);
     let config = Config {
         decision_retention: Ttl::from_secs(retention),

@@ -12,7 +12,7 @@ use clap::Parser as _;
 use serde_json::{Map, Value};
 use vault_plugin_agentic::cli::args::{Cli, Command};
 use vault_plugin_agentic::cli::report::{Format, Limits, Options, Source, analyse, render};
-use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts};
+use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts, Upkeep};
 use vault_plugin_agentic::engine::{compile, try_condition};
 use vault_plugin_agentic::framework;
 use vault_plugin_agentic::framework::backend::MountType;
@@ -264,6 +264,7 @@ fn nothing_known() -> Facts {
         consent: None,
         token_details: None,
         details_required: false,
+        upkeep: Upkeep::default(),
         environment: Environment {
             now: Timestamp::from_unix(1_800_000_000),
             remote_addr: None,

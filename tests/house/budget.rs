@@ -19,7 +19,9 @@ async fn a_warm_issue_reads_and_writes_nothing() {
     }
     assert_eq!(world.storage.reads(), reads, "storage reads");
     assert_eq!(world.storage.writes(), writes, "storage writes");
-    assert_eq!(world.system.calls(), calls, "calls to the host");
+    // Whether its entity is there, enabled and itself: no answer of the host's
+    // outlives the request.
+    assert_eq!(world.system.calls() - calls, 100, "calls to the host");
 }
 
 #[tokio::test]
@@ -46,7 +48,7 @@ async fn what_must_be_kept_costs_one_write_and_what_need_not_none() {
         }
         assert_eq!(world.storage.writes() - before.0, 10 * writes, "{fields}");
         assert_eq!(world.storage.reads() - before.1, 10 * reads, "{fields}");
-        assert_eq!(world.system.calls(), calls, "{fields}");
+        assert_eq!(world.system.calls() - calls, 10, "{fields}");
     }
 }
 

@@ -388,9 +388,13 @@ async fn a_dry_run_asks_nobody_and_uses_nothing() {
     let delegation = people.delegation("read").await;
     let writes = people.world.storage.writes();
     let mut dry = ask(&delegation);
-    for who in [None, Some(AGENT_ENTITY)] {
-        dry["agent"] = json!("bot");
-        let path = "decisions/evaluate";
+    for (path, who) in [
+        ("self/evaluate", Some(AGENT_ENTITY)),
+        ("decisions/evaluate", None),
+    ] {
+        if who.is_none() {
+            dry["agent"] = json!("bot");
+        }
         let evaluated = people
             .world
             .call(Operation::Update, path, dry.clone(), who)

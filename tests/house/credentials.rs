@@ -165,11 +165,14 @@ async fn one_can_be_revoked_and_the_others_stay() {
             world.credential().await,
         );
         let jti = world.introspect(&two).await["jti"].clone();
-        for body in [json!({ "token": one }), json!({ "jti": jti })] {
+        for (path, body) in [
+            ("creds/revoke", json!({ "token": one })),
+            ("oversight/revoke", json!({ "jti": jti })),
+        ] {
             let writes = world.storage.writes();
-            world.ok("creds/revoke", body.clone()).await;
+            world.ok(path, body.clone()).await;
             assert_eq!(world.storage.writes() - writes, 1, "{kind}");
-            world.ok("creds/revoke", body).await;
+            world.ok(path, body).await;
         }
         assert!(!world.is_active(&one).await, "{kind}");
         assert!(!world.is_active(&two).await, "{kind}");
@@ -189,20 +192,26 @@ async fn revoking_a_token_that_nobody_knows_is_a_success() {
     world.advance(60);
     world.ok("creds/revoke", json!({ "token": token })).await;
     assert_eq!(world.storage.writes(), writes);
-    for body in [
-        json!({}),
-        json!({ "token": "x", "agent": "bot" }),
-        json!({ "agent": "nobody" }),
-        json!({ "jti": "x" }),
+    for (path, body) in [
+        ("creds/revoke", json!({})),
+        ("creds/revoke", json!({ "token": "x", "agent": "bot" })),
+        ("creds/revoke", json!({ "jti": "x" })),
+        ("oversight/revoke", json!({})),
+        ("oversight/revoke", json!({ "agent": "nobody" })),
+        ("oversight/revoke", json!({ "agent": "bot", "owner": "x" })),
+        ("oversight/revoke", json!({ "owner": "nobody" })),
+        ("oversight/revoke", json!({ "target": "nothing" })),
+        ("oversight/revoke", json!({ "issuer": "nobody" })),
+        ("oversight/revoke", json!({ "subject": "nobody" })),
+        ("oversight/revoke", json!({ "agent": "bot", "reason": " " })),
     ] {
-        let refused = world
-            .call(Operation::Update, "creds/revoke", body, None)
-            .await;
+        let refused = world.call(Operation::Update, path, body, None).await;
         assert!(
             matches!(refused, Err(Error::Invalid(_) | Error::NotFound(_))),
-            "{refused:?}"
+            "{path} {refused:?}"
         );
     }
+    assert_eq!(world.storage.writes(), writes);
 }
 
 #[tokio::test]
@@ -216,7 +225,9 @@ async fn all_of_an_agent_end_in_one_write_and_it_may_have_new_ones() {
         ];
         world.advance(1);
         let writes = world.storage.writes();
-        world.ok("creds/revoke", json!({ "agent": "bot" })).await;
+        world
+            .ok("oversight/revoke", json!({ "agent": "bot" }))
+            .await;
         assert_eq!(world.storage.writes() - writes, 1, "{kind}");
         for token in &tokens {
             assert!(!world.is_active(token).await, "{kind}");

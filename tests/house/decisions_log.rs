@@ -39,7 +39,7 @@ impl Log {
     fn over(storage: Arc<MemoryStorage>, retention: u64, memory: u32) -> Self {
         let host: Arc<dyn Storage> = Arc::clone(&storage) as _;
         let system = Arc::new(FakeSystem::default()) as Arc<dyn SystemView>;
-        let state = Arc::new(State::new(&host, system));
+        let state = Arc::new(State::new(&host, system, "agentic"));
         state.set_standby(false);
         let config = Config {
             decision_retention: Ttl::from_secs(retention),

@@ -43,7 +43,8 @@ async fn a_registration_that_fails_anywhere_can_be_made_again() {
 #[tokio::test]
 async fn a_deletion_that_fails_anywhere_leaves_all_or_nobody() {
     for transactional in [true, false] {
-        for position in 0..3 {
+        // What is kept of a former agent is written before it goes.
+        for position in 0..4 {
             let world = World::with_agent().await;
             world.storage.transactional(transactional);
             world.storage.fail_after(position);
@@ -57,7 +58,7 @@ async fn a_deletion_that_fails_anywhere_leaves_all_or_nobody() {
             let there = world.read("agents/bot").await.is_some();
             let ask = json!({ "target": "crm", "action": "read", "resource": "customers/1" });
             assert_eq!(world.issue(ask).await.is_ok(), there, "position {position}");
-            assert_eq!(there, transactional || position == 0);
+            assert_eq!(there, transactional || position < 2);
         }
     }
 }

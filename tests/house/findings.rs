@@ -156,12 +156,7 @@ async fn an_agent_learns_nothing_of_humans() {
         let mut ask = ask();
         ask["subject"] = json!(subject);
         world
-            .call(
-                Operation::Update,
-                "decisions/evaluate",
-                ask,
-                Some(AGENT_ENTITY),
-            )
+            .call(Operation::Update, "self/evaluate", ask, Some(AGENT_ENTITY))
             .await
             .unwrap()
     };

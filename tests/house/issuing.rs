@@ -1,5 +1,6 @@
 //! The main job, and its refusals.
 
+use base64::Engine as _;
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::error::Error;
 use vault_plugin_agentic::framework::request::Operation;
@@ -301,7 +302,7 @@ async fn a_new_policy_is_tried_before_it_is_written() {
     let mut delete = ask();
     delete["action"] = json!("delete");
     denied(world.issue(delete).await, "ceiling.none_applies");
-    let tried = world.ok("policies/crm", json!({ "dry_run": true, "policy": lines(r#"rule "x" { effect = "allow"; actions = ["delete"] }"#) })).await;
+    let tried = world.ok("policies/check", json!({ "name": "crm", "policy": lines(r#"rule "x" { effect = "allow"; actions = ["delete"] }"#) })).await;
     assert_eq!(tried["replayed"], 2);
     let changed = tried["changed"].as_array().unwrap();
     assert_eq!(changed.len(), 2);
@@ -313,6 +314,11 @@ async fn a_new_policy_is_tried_before_it_is_written() {
         (&changed[1]["before"], &changed[1]["after"]),
         (&json!("deny"), &json!("allow"))
     );
+    assert!(world.issue(ask()).await.is_ok(), "nothing was written");
+    // Who has tried policies as 0.1 did must not write the live one.
+    let old = json!({ "dry_run": true, "policy": "rule \"x\" {\n  effect = \"deny\"\n}" });
+    let refused = world.refused("policies/crm", old).await;
+    assert!(refused.contains("policies/check"), "{refused}");
     assert!(world.issue(ask()).await.is_ok(), "nothing was written");
 }
 
@@ -348,20 +354,44 @@ async fn an_agent_asks_about_itself_only() {
             json!({ "entity_id": "other-entity", "ceiling_policies": "crm" }),
         )
         .await;
-    let evaluate = async |agent: &str| {
+    let evaluate = async |path: &str, who: &str| {
         let mut data = ask();
-        data["agent"] = json!(agent);
-        world
-            .call(
-                Operation::Update,
-                "decisions/evaluate",
-                data,
-                Some(AGENT_ENTITY),
-            )
-            .await
+        if path == "decisions/evaluate" {
+            data["agent"] = json!("bot");
+        }
+        world.call(Operation::Update, path, data, Some(who)).await
     };
-    let own = evaluate("bot").await.unwrap().unwrap();
+    let own = evaluate("self/evaluate", AGENT_ENTITY).await;
+    let own = own.unwrap().unwrap();
     assert_eq!(own["decision"], true);
     assert_eq!(own["context"]["layers"], json!([]));
-    denied(evaluate("other").await, "itself only");
+    denied(
+        evaluate("self/evaluate", HUMAN_ENTITY).await,
+        "only a registered agent",
+    );
+    denied(
+        evaluate("decisions/evaluate", AGENT_ENTITY).await,
+        "may not govern",
+    );
+    let about = async |agent: &str, who: &str| {
+        let data = json!({
+            "subject": { "type": "agent", "id": agent }, "action": { "name": "read" },
+            "resource": { "type": "crm", "id": "customers/42" },
+        });
+        let path = "access/v1/evaluation";
+        world.call(Operation::Update, path, data, Some(who)).await
+    };
+    denied(about("other", AGENT_ENTITY).await, "itself only");
+    // Who verifies learns the bare answer; the agent as much as when it is refused.
+    let answer = |raw: Value| {
+        let text = raw["http_raw_body"].as_str().unwrap().to_owned();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(text)
+            .unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()
+    };
+    let bare = answer(about("bot", "verifier-entity").await.unwrap().unwrap());
+    assert_eq!(bare, json!({ "decision": true }));
+    let own = answer(about("bot", AGENT_ENTITY).await.unwrap().unwrap());
+    assert_eq!(own["context"]["outcome"], "allow");
 }

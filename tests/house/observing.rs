@@ -172,7 +172,8 @@ async fn those_who_do_not_govern_see_their_own_only() {
     }
     let of = |listed: &Value| listed["keys"].clone();
     let agent = list(&world, "self/decisions", json!({}), Some(AGENT_ENTITY)).await;
-    assert_eq!(of(&agent).as_array().unwrap().len(), 2);
+    // What it tried to govern is there, too.
+    assert_eq!(of(&agent).as_array().unwrap().len(), 5);
     let human = list(&world, "self/decisions", json!({}), Some(HUMAN_ENTITY)).await;
     assert_eq!(of(&human), json!([owned]));
     let nobody = world
@@ -368,8 +369,13 @@ async fn what_is_taken_away_is_logged() {
     world.ok("keys/default/retire", key).await;
     let suspend = json!({ "reason": "an operator's own words" });
     world.ok("agents/bot/suspend", suspend).await;
+    // One that is suspended can do nothing, not even look.
+    let path = "self/decisions";
+    let barred = world.call(Operation::List, path, json!({}), Some(AGENT_ENTITY));
+    assert!(matches!(barred.await, Err(Error::Denied(why)) if why.contains("agent.suspended")));
+    world.ok("agents/bot/resume", json!({})).await;
     let own = list(&world, "self/decisions", json!({}), Some(AGENT_ENTITY)).await;
-    let id = own["keys"][0].as_str().unwrap();
+    let id = own["keys"][1].as_str().unwrap();
     let path = format!("self/decisions/{id}");
     let answer = world
         .call(Operation::Read, &path, Value::Null, Some(AGENT_ENTITY))
@@ -399,6 +405,7 @@ async fn what_is_taken_away_is_logged() {
         .collect();
     let expected = [
         ("agent.delete", "bot"),
+        ("agent.resume", "bot"),
         ("agent.suspend", "bot"),
         ("key.retire", ""),
         ("credential.revoke", "bot"),

@@ -122,12 +122,7 @@ impl People {
     /// Another process over the same storage, as after a crash.
     pub(crate) fn again(&self) -> Self {
         let world = World::over(std::sync::Arc::clone(&self.world.storage));
-        let bob = Entity {
-            id: BOB.into(),
-            name: "bob".into(),
-            ..Entity::default()
-        };
-        world.system.add(bob, &["support"]);
+        world.system.know(&self.world.system);
         Self { world }
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use vault_plugin_agentic::framework::memory::MemoryStorage;
 use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::framework::system::Entity;
 
 use crate::people::crm;
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, START, World};
@@ -57,6 +58,21 @@ async fn written() -> Vec<(String, Vec<u8>)> {
         .ok("targets/crm", json!({ "status_list": false }))
         .await;
     delegate(&world).await;
+    let entity = Entity {
+        id: "third-entity".into(),
+        name: "third".into(),
+        ..Entity::default()
+    };
+    world.system.add(entity, &[]);
+    let third = json!({ "name": "third", "entity_id": "third-entity", "ceiling_policies": "crm" });
+    world.ok("agents/register", third).await;
+    world
+        .call(Operation::Delete, "agents/third", Value::Null, None)
+        .await
+        .unwrap();
+    world
+        .ok("config/identity", json!({ "not_humans": "robots" }))
+        .await;
     world
         .ok(
             "config/issuers/idp",

@@ -144,15 +144,15 @@ async fn all_of_a_subject_or_a_delegation_end_in_one_write() {
             match which {
                 0 => {
                     let subject = json!({ "subject": HUMAN_ENTITY });
-                    world.ok("creds/revoke", subject).await;
+                    world.ok("oversight/revoke", subject).await;
                 }
                 1 => {
                     let first = json!({ "delegation_id": chain.first });
-                    world.ok("creds/revoke", first).await;
+                    world.ok("oversight/revoke", first).await;
                 }
                 2 => {
                     let last = json!({ "delegation_id": chain.last });
-                    world.ok("creds/revoke", last).await;
+                    world.ok("oversight/revoke", last).await;
                 }
                 _ => {
                     chain
@@ -179,9 +179,9 @@ async fn a_mark_is_not_moved_back_by_a_clock_that_is() {
     let world = &chain.people.world;
     let subject = json!({ "subject": HUMAN_ENTITY });
     world.advance(30);
-    world.ok("creds/revoke", subject.clone()).await;
+    world.ok("oversight/revoke", subject.clone()).await;
     world.advance(-40);
-    world.ok("creds/revoke", subject).await;
+    world.ok("oversight/revoke", subject).await;
     world.advance(20);
     let issued = chain.people.issue(&chain.last).await.unwrap().unwrap();
     assert!(!world.is_active(&text(&issued["credential"])).await);

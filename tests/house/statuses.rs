@@ -62,7 +62,9 @@ async fn a_list_shows_at_once_what_does_not_hold() {
     world.advance(1);
     let new = world.credential().await;
     assert_eq!(status(&world, &new).await, 0);
-    world.ok("creds/revoke", json!({ "agent": "bot" })).await;
+    world
+        .ok("oversight/revoke", json!({ "agent": "bot" }))
+        .await;
     assert_eq!(status(&world, &new).await, 1);
 }
 

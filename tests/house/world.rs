@@ -91,6 +91,7 @@ impl World {
         let config = MountConfig {
             mount_type,
             uuid: "test".into(),
+            plugin: "agentic".into(),
         };
         let backend = Mounts::with_clock(clock.clone())
             .exporting_to(directory)
@@ -178,11 +179,59 @@ impl World {
         data: Value,
         entity: Option<&str>,
     ) -> Answer {
+        let data = self.considered(operation, path, data, entity).await;
+        self.bare(operation, path, data, entity).await
+    }
+
+    /// The same, as it is: for those who have not read what they answer.
+    pub(crate) async fn bare(
+        &self,
+        operation: Operation,
+        path: &str,
+        data: Value,
+        entity: Option<&str>,
+    ) -> Answer {
         let response = self
             .backend
             .handle(request(operation, path, data, entity))
             .await?;
         Ok(response.map(|response| body(&response)))
+    }
+
+    /// What people add who read a question before they approve it, and give
+    /// reasons where one is asked for.
+    async fn considered(
+        &self,
+        operation: Operation,
+        path: &str,
+        mut data: Value,
+        entity: Option<&str>,
+    ) -> Value {
+        if operation != Operation::Update || !data.is_object() {
+            return data;
+        }
+        if let Some(question) = path.strip_suffix("/approve")
+            && data.get("seen").is_none()
+        {
+            let read = self
+                .bare(Operation::Read, question, Value::Null, entity)
+                .await;
+            let seen = match &read {
+                Ok(Some(read)) => read["seen"].as_str().filter(|seen| !seen.is_empty()),
+                _ => None,
+            };
+            data["seen"] = seen.unwrap_or("unread-10").into();
+        }
+        let wants_reason = ["/resume", "/revoke", "/rotate", "/retire"]
+            .iter()
+            .any(|end| path.ends_with(end))
+            && ["agents/", "keys/", "oversight/"]
+                .iter()
+                .any(|begin| path.starts_with(begin));
+        if wants_reason && data.get("reason").is_none() {
+            data["reason"] = "because".into();
+        }
+        data
     }
 
     pub(crate) async fn issue(&self, data: Value) -> Answer {

@@ -14,6 +14,7 @@ use vault_plugin_agentic::model::agent::Mode;
 use vault_plugin_agentic::model::authorization::Scope;
 use vault_plugin_agentic::model::decision::{AccessRequest, Outcome};
 use vault_plugin_agentic::model::delegation::{Delegation, DelegationStatus, Delegator};
+use vault_plugin_agentic::model::identity::Presence;
 use vault_plugin_agentic::model::ids::{ConsentId, DelegationId};
 use vault_plugin_agentic::model::target::Consent;
 use vault_plugin_agentic::model::text::Description;
@@ -95,6 +96,10 @@ fn quiet() -> World {
         resource: "a/1",
         groups: vec![],
         disabled: false,
+        human: true,
+        presence: Presence::Present,
+        owner_gone: None,
+        overdue: None,
         ceiling: vec![vec![plain()]],
         missing_policy: false,
         baseline: None,
@@ -186,7 +191,8 @@ impl Tree {
         let ceiling = Arc::clone(&facts.agent.as_ref().unwrap().ceiling);
         let actor = |node: usize| Actor {
             agent: Arc::new(agent(u8::try_from(node).unwrap() + 1, "link")),
-            disabled: false,
+            presence: Presence::Present,
+            owner_gone: false,
             ceiling: Arc::clone(&ceiling),
         };
         facts.agent = Some(actor(node));

@@ -8,6 +8,7 @@ use vault_plugin_agentic::engine::decide;
 use vault_plugin_agentic::engine::facts::ConsentState;
 use vault_plugin_agentic::model::agent::Mode;
 use vault_plugin_agentic::model::delegation::DelegationStatus;
+use vault_plugin_agentic::model::identity::Presence;
 use vault_plugin_agentic::model::target::Consent;
 
 use crate::world::{CONSENTS, Cond, HopSpec, Policies, RuleSpec, World, facts, plain, request};
@@ -132,6 +133,10 @@ fn cell(
         resource: "a/1",
         groups: vec!["staff"],
         disabled: false,
+        human: true,
+        presence: Presence::Present,
+        owner_gone: None,
+        overdue: None,
         ceiling: ceiling.clone(),
         missing_policy: false,
         baseline: None,

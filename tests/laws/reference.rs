@@ -7,6 +7,7 @@ use vault_plugin_agentic::engine::facts::ConsentState;
 use vault_plugin_agentic::model::agent::Mode;
 use vault_plugin_agentic::model::decision::{Layer, Outcome};
 use vault_plugin_agentic::model::delegation::DelegationStatus;
+use vault_plugin_agentic::model::identity::{Consequence, Presence};
 use vault_plugin_agentic::model::target::Consent;
 
 use crate::world::{Cond, HopSpec, Policies, RuleSpec, World};
@@ -32,9 +33,14 @@ pub(crate) fn decide(world: &World) -> Expected {
         }
     };
     let expired = world.agent_ttl == Some(0);
+    let to_mend = [world.owner_gone, world.overdue].contains(&Some(Consequence::Deny));
     fail(
         Layer::Agent,
-        world.suspended || expired || !world.modes.contains(&world.mode),
+        world.suspended
+            || expired
+            || to_mend
+            || world.presence != Presence::Present
+            || !world.modes.contains(&world.mode),
     );
     let offered = world.action != "drop" && world.resource.starts_with("a/");
     fail(Layer::Target, !world.target_known || !offered);
@@ -48,8 +54,9 @@ pub(crate) fn decide(world: &World) -> Expected {
             .baseline
             .as_ref()
             .is_none_or(|baseline| allows(baseline, world));
-        fail(Layer::Baseline, world.disabled || !by_baseline);
-        if let (Some(baseline), false) = (&world.baseline, world.disabled) {
+        let unable = world.disabled || !world.human;
+        fail(Layer::Baseline, unable || !by_baseline);
+        if let (Some(baseline), false) = (&world.baseline, unable) {
             obliging.extend(self::obliging(baseline, world));
         }
         let bad_hop = world.hops.iter().any(|hop| {
@@ -184,7 +191,11 @@ fn applies(rule: &RuleSpec, world: &World) -> Known {
         Some(glob(&rule.agents, world.agent)),
         Some(
             rule.groups.is_empty()
-                || (!autonomous && rule.groups.iter().any(|group| world.groups.contains(group))),
+                || (!autonomous
+                    && rule.groups.iter().any(|group| {
+                        let named = |theirs: &&str| theirs.eq_ignore_ascii_case(group);
+                        world.groups.iter().any(named)
+                    })),
         ),
         match rule.sensitivity {
             None => Some(true),

@@ -10,6 +10,7 @@ use vault_plugin_agentic::engine::rate::Charge;
 use vault_plugin_agentic::model::agent::{Agent, Mode};
 use vault_plugin_agentic::model::decision::AccessRequest;
 use vault_plugin_agentic::model::delegation::{Delegation, DelegationStatus};
+use vault_plugin_agentic::model::identity::{Consequence, Presence};
 use vault_plugin_agentic::model::ids::{DelegationId, EntityId};
 use vault_plugin_agentic::model::target::{Consent, Target};
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
@@ -38,6 +39,10 @@ fn good() -> (AccessRequest, Facts) {
         resource: "a/1",
         groups: vec!["staff"],
         disabled: false,
+        human: true,
+        presence: Presence::Present,
+        owner_gone: None,
+        overdue: None,
         ceiling: vec![vec![plain()]],
         missing_policy: false,
         baseline: Some(vec![vec![plain()]]),
@@ -150,7 +155,24 @@ fn each_broken_fact_is_refused_for_its_own_reason() {
     let rows: Vec<(&str, Break)> = vec![
         ("agent.unknown", |_, facts| facts.agent = None),
         ("agent.disabled", |_, facts| {
-            facts.agent.as_mut().unwrap().disabled = true
+            facts.agent.as_mut().unwrap().presence = Presence::Disabled
+        }),
+        ("agent.gone", |_, facts| {
+            facts.agent.as_mut().unwrap().presence = Presence::Gone
+        }),
+        ("agent.gone", |_, facts| {
+            facts.agent.as_mut().unwrap().presence = Presence::Merged
+        }),
+        ("agent.gone", |_, facts| {
+            facts.agent.as_mut().unwrap().presence = Presence::Moved
+        }),
+        ("agent.owner_gone", |_, facts| {
+            facts.agent.as_mut().unwrap().owner_gone = true;
+            facts.upkeep.owner_gone = Consequence::Deny;
+        }),
+        ("agent.review_overdue", |_, facts| {
+            on_agent(facts, |agent| agent.review_by = Some(Timestamp::EPOCH));
+            facts.upkeep.review_overdue = Consequence::Deny;
         }),
         ("agent.expired", |_, facts| {
             on_agent(facts, |agent| agent.expires_at = Some(Timestamp::EPOCH))
@@ -185,6 +207,9 @@ fn each_broken_fact_is_refused_for_its_own_reason() {
         ("subject.unknown", |_, facts| facts.subject = None),
         ("subject.disabled", |_, facts| {
             facts.subject.as_mut().unwrap().disabled = true
+        }),
+        ("subject.not_human", |_, facts| {
+            facts.subject.as_mut().unwrap().is_human = false
         }),
         ("subject.mismatch", |request, _| {
             request.subject = Some(other())
@@ -250,7 +275,7 @@ fn each_broken_fact_is_refused_for_its_own_reason() {
         }),
         ("delegation.agent", |_, facts| facts.chain[0].agent = None),
         ("delegation.agent", |_, facts| {
-            facts.chain[0].agent.as_mut().unwrap().disabled = true
+            facts.chain[0].agent.as_mut().unwrap().presence = Presence::Disabled
         }),
         ("delegation.agent", |_, facts| {
             on_relay(facts, |agent| agent.delegation_modes.clear())

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use vault_plugin_agentic::credentials::standing::{Facts, Identity, judge};
+use vault_plugin_agentic::credentials::standing::{Facts, judge};
 use vault_plugin_agentic::model::agent::Suspension;
 use vault_plugin_agentic::model::credential::{Grounds, Standing};
+use vault_plugin_agentic::model::identity::Presence;
 use vault_plugin_agentic::model::ids::{CredentialId, DelegationId};
 use vault_plugin_agentic::model::text::Description;
 use vault_plugin_agentic::model::time::Timestamp;
@@ -18,11 +19,13 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_unix(NOW + seconds)
 }
 
-fn identity() -> impl Strategy<Value = Identity> {
+fn identity() -> impl Strategy<Value = Presence> {
     prop_oneof![
-        4 => Just(Identity::Enabled),
-        1 => Just(Identity::Disabled),
-        1 => Just(Identity::Gone),
+        4 => Just(Presence::Present),
+        1 => Just(Presence::Disabled),
+        1 => Just(Presence::Moved),
+        1 => Just(Presence::Merged),
+        1 => Just(Presence::Gone),
     ]
 }
 
@@ -40,7 +43,12 @@ fn case() -> impl Strategy<Value = (Grounds, Facts)> {
     let mark = || prop::option::weighted(0.2, -20_i64..5);
     (
         (likely(), 0_u64..3, likely(), -10_i64..5, mark()),
-        (identity(), prop::option::of(identity()), likely()),
+        (
+            identity(),
+            prop::option::of(standing()),
+            likely(),
+            standing(),
+        ),
         (
             standing(),
             likely(),
@@ -51,7 +59,7 @@ fn case() -> impl Strategy<Value = (Grounds, Facts)> {
         .prop_map(
             |(
                 (registered, epoch, awake, ends, revoked_at),
-                (entity, subject, by_leave),
+                (entity, subject, by_leave, target),
                 (delegated, untouched, marks),
                 (issued, expires),
             )| {
@@ -71,6 +79,7 @@ fn case() -> impl Strategy<Value = (Grounds, Facts)> {
                     subject: subject.map(|_| "human".parse().unwrap()),
                     delegation: (subject.is_some() && by_leave)
                         .then(|| DelegationId::mint(at(0), [2; 10])),
+                    target: Some("crm".parse().unwrap()),
                     issued_at: at(issued),
                     expires_at: at(expires),
                 };
@@ -78,6 +87,7 @@ fn case() -> impl Strategy<Value = (Grounds, Facts)> {
                     agent: registered.then(|| Arc::new(agent)),
                     entity,
                     subject,
+                    target,
                     delegated,
                     revoked: !untouched,
                     marks: marks.into_iter().map(at).collect(),
@@ -97,8 +107,9 @@ fn told(grounds: &Grounds, facts: &Facts) -> Standing {
         facts.delegated == Standing::Void,
         agent.epoch > grounds.epoch,
         at(0) >= grounds.expires_at,
-        facts.entity == Identity::Gone,
-        facts.subject == Some(Identity::Gone),
+        [Presence::Merged, Presence::Gone].contains(&facts.entity),
+        facts.subject == Some(Standing::Void),
+        facts.target == Standing::Void,
         grounds.subject.is_some() && grounds.delegation.is_none(),
     ];
     for mark in facts.marks.iter().chain(&agent.credentials_revoked_at) {
@@ -108,8 +119,9 @@ fn told(grounds: &Grounds, facts: &Facts) -> Standing {
         facts.delegated == Standing::Suspended,
         agent.suspended.is_some(),
         agent.expires_at.is_some_and(|end| end <= at(0)),
-        facts.entity == Identity::Disabled,
-        facts.subject == Some(Identity::Disabled),
+        [Presence::Disabled, Presence::Moved].contains(&facts.entity),
+        facts.subject == Some(Standing::Suspended),
+        facts.target == Standing::Suspended,
     ];
     if void.contains(&true) {
         Standing::Void
@@ -139,9 +151,11 @@ fn worsened(facts: &Facts) -> Vec<Facts> {
         with(&|facts| facts.revoked = true),
         with(&|facts| facts.delegated = facts.delegated.max(Standing::Suspended)),
         with(&|facts| facts.delegated = Standing::Void),
-        with(&|facts| facts.entity = facts.entity.max(Identity::Disabled)),
-        with(&|facts| facts.entity = Identity::Gone),
-        with(&|facts| facts.subject = Some(Identity::Gone)),
+        with(&|facts| facts.entity = facts.entity.max(Presence::Disabled)),
+        with(&|facts| facts.entity = Presence::Gone),
+        with(&|facts| facts.subject = Some(Standing::Void)),
+        with(&|facts| facts.target = facts.target.max(Standing::Suspended)),
+        with(&|facts| facts.target = Standing::Void),
         with(&|facts| facts.marks.push(at(0))),
         of_agent(|agent| agent.epoch += 1),
         of_agent(|agent| agent.credentials_revoked_at = Some(at(0))),
@@ -187,7 +201,7 @@ proptest! {
         let mut other = facts;
         other.subject = match other.subject {
             Some(_) => None,
-            None => Some(Identity::Enabled),
+            None => Some(Standing::Active),
         };
         prop_assert_eq!(judge(&grounds, &other, at(0)), Standing::Void);
     }

@@ -10,16 +10,18 @@ use proptest::sample::{select, subsequence};
 use serde_json::json;
 use vault_plugin_agentic::engine::compile;
 use vault_plugin_agentic::engine::facts::{
-    Actor, Baseline, Bounds, ConsentFacts, ConsentState, Environment, Facts, Hop, NoCounts, Subject,
+    Actor, Baseline, Bounds, ConsentFacts, ConsentState, Environment, Facts, Hop, NoCounts,
+    Subject, Upkeep,
 };
 use vault_plugin_agentic::engine::policy::{CompiledPolicy, PolicySet};
-use vault_plugin_agentic::model::agent::{Agent, Mode, Software, Suspension};
+use vault_plugin_agentic::model::agent::{Agent, Mode, Suspension};
 use vault_plugin_agentic::model::authorization::Scope;
 use vault_plugin_agentic::model::decision::AccessRequest;
 use vault_plugin_agentic::model::delegation::{Delegation, DelegationStatus, Delegator};
+use vault_plugin_agentic::model::identity::{Consequence, Presence};
 use vault_plugin_agentic::model::ids::{AgentId, ConsentId, DelegationId, PolicyName};
 use vault_plugin_agentic::model::target::{Consent, Target};
-use vault_plugin_agentic::model::text::{Description, Label};
+use vault_plugin_agentic::model::text::Description;
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 
 /// Monday, 5 January 2026, midnight in UTC.
@@ -70,6 +72,10 @@ pub(crate) struct World {
     pub(crate) resource: &'static str,
     pub(crate) groups: Vec<&'static str>,
     pub(crate) disabled: bool,
+    pub(crate) human: bool,
+    pub(crate) presence: Presence,
+    pub(crate) owner_gone: Option<Consequence>,
+    pub(crate) overdue: Option<Consequence>,
     pub(crate) ceiling: Policies,
     pub(crate) missing_policy: bool,
     /// `None`: unrestricted.
@@ -100,7 +106,7 @@ pub(crate) fn rule() -> impl Strategy<Value = RuleSpec> {
         some(&["crm", "erp", "c*"]),
         some(&["a/*", "a/1", "**"]),
         some(&["bot", "x-*", "b*"]),
-        some(&["staff", "contractors"]),
+        some(&["staff", "Contractors"]),
         weighted(0.2, select(&["low", "high"][..])),
         weighted(0.2, select(&[Mode::Autonomous, Mode::OnBehalfOf][..])),
     );
@@ -195,6 +201,21 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         ConsentState::Denied,
         ConsentState::Used,
     ];
+    let consequence = || {
+        weighted(
+            0.1,
+            select(&[Consequence::Deny, Consequence::Warn, Consequence::Ignore][..]),
+        )
+    };
+    let standing = (
+        prop::bool::weighted(0.95),
+        prop_oneof![
+            20 => Just(Presence::Present),
+            1 => select(&[Presence::Disabled, Presence::Moved, Presence::Merged, Presence::Gone][..])
+        ],
+        consequence(),
+        consequence(),
+    );
     let how = (
         subsequence(&["staff", "contractors"][..], 0..=2),
         prop::bool::weighted(0.05),
@@ -212,7 +233,11 @@ pub(crate) fn world() -> impl Strategy<Value = World> {
         weighted(0.3, prop_oneof![1 => Just(0), 9 => 1..1000_u64]),
         any::<bool>(),
     );
-    (who, what, how).prop_map(|(w, t, h)| World {
+    (who, what, how, standing).prop_map(|(w, t, h, s)| World {
+        human: s.0,
+        presence: s.1,
+        owner_gone: s.2,
+        overdue: s.3,
         agent: w.0,
         suspended: w.1,
         agent_ttl: w.2,
@@ -335,29 +360,16 @@ pub(crate) fn now(world: &World) -> Timestamp {
 }
 
 pub(crate) fn agent(number: u8, name: &str) -> Agent {
+    let id = AgentId::mint(Timestamp::EPOCH, [number; 10]);
     Agent {
-        id: AgentId::mint(Timestamp::EPOCH, [number; 10]),
-        name: name.parse().unwrap(),
-        entity_id: "entity".parse().unwrap(),
-        description: Description::default(),
-        owner: Label::default(),
-        labels: BTreeMap::new(),
-        ceiling_policies: vec![],
         no_default_ceiling_policy: true,
-        delegation_modes: [Mode::Autonomous, Mode::OnBehalfOf].into(),
         max_delegation_depth: 8,
-        expires_at: None,
-        public_keys: vec![],
-        issuer: String::new(),
-        subject: String::new(),
-        software: Software::default(),
-        optional_authorization_details: true,
-        suspended: None,
-        epoch: 0,
-        credentials_revoked_at: None,
-        created_at: Timestamp::EPOCH,
-        updated_at: Timestamp::EPOCH,
-        created_by: String::new(),
+        ..Agent::new(
+            id,
+            name.parse().unwrap(),
+            "entity".parse().unwrap(),
+            Timestamp::EPOCH,
+        )
     }
 }
 
@@ -406,6 +418,7 @@ pub(crate) fn facts(world: &World) -> Facts {
     let mut acting = agent(0, world.agent);
     acting.delegation_modes = world.modes.iter().copied().collect();
     acting.expires_at = world.agent_ttl.map(|ttl| now.plus(Ttl::from_secs(ttl)));
+    acting.review_by = world.overdue.map(|_| now);
     acting.suspended = world.suspended.then(|| Suspension {
         at: now,
         by: String::new(),
@@ -421,7 +434,8 @@ pub(crate) fn facts(world: &World) -> Facts {
         chain: chain(world, &acting, now),
         agent: Some(Actor {
             agent: Arc::new(acting),
-            disabled: false,
+            presence: world.presence,
+            owner_gone: world.owner_gone.is_some(),
             ceiling: attach("c", &world.ceiling, world.missing_policy),
         }),
         target: world.target_known.then(|| Arc::new(system)),
@@ -429,6 +443,7 @@ pub(crate) fn facts(world: &World) -> Facts {
             id: "alice".parse().unwrap(),
             name: "alice".into(),
             disabled: world.disabled,
+            is_human: world.human,
             groups: world
                 .groups
                 .iter()
@@ -451,6 +466,10 @@ pub(crate) fn facts(world: &World) -> Facts {
         }),
         token_details: None,
         details_required: false,
+        upkeep: Upkeep {
+            owner_gone: world.owner_gone.unwrap_or_default(),
+            review_overdue: world.overdue.unwrap_or_default(),
+        },
         environment: Environment {
             now,
             remote_addr: world.address.map(|address| address.parse().unwrap()),
@@ -479,7 +498,8 @@ fn chain(world: &World, acting: &Agent, now: Timestamp) -> Vec<Hop> {
         let number = u8::try_from(index).unwrap() + 1;
         let relay = (index + 1 < world.hops.len()).then(|| Actor {
             agent: Arc::new(agent(number, "relay")),
-            disabled: false,
+            presence: Presence::Present,
+            owner_gone: false,
             ceiling: attach("e", &vec![vec![everything.clone()]], false),
         });
         let delegation = Delegation {

@@ -79,7 +79,7 @@ impl Mount {
             "version": self.system.version().await?,
             "entity": known.map(|entity| (entity.name, entity.disabled)),
             "unknown": unknown.is_none(),
-            "groups": self.system.groups(&"known".parse().unwrap()).await?,
+            "groups": self.system.groups(&"known".parse().unwrap()).await?.into_iter().map(|group| group.name).collect::<Vec<_>>(),
         }))
     }
 }

@@ -102,7 +102,9 @@ fn only_public_paths_answer_without_a_token() {
             // Served, and there is no list of that name.
             Audience::Public if at.ends_with("/status/bot") => assert_eq!(status, 404, "{at}"),
             Audience::Public => assert_eq!(status, 200, "{method} {at}"),
-            Audience::Operator | Audience::Caller => assert_eq!(status, 403, "{method} {at}"),
+            Audience::Governed | Audience::Caller | Audience::Judged | Audience::TakesBack => {
+                assert_eq!(status, 403, "{method} {at}")
+            }
         }
     }
 }

@@ -40,7 +40,10 @@ fn inability(case: &Case<'_>) -> Option<Reason> {
     {
         return Some(Reason::SubjectMismatch);
     }
-    subject.disabled.then_some(Reason::SubjectDisabled)
+    if subject.disabled {
+        return Some(Reason::SubjectDisabled);
+    }
+    (!subject.is_human).then_some(Reason::SubjectNotHuman)
 }
 
 fn by_policies(set: &PolicySet, case: &Case<'_>, terms: &mut Terms) -> Verdict {

@@ -76,7 +76,7 @@ fn judge_hop(case: &Case<'_>, index: usize, terms: &mut Terms) -> Verdict {
         Some(Reason::DelegationTooDeep)
     } else if !details::covers(&delegation.scope, case) {
         Some(Reason::DelegationScope)
-    } else if !is_last && agent::inability(actor, case.mode, now).is_some() {
+    } else if !is_last && agent::inability(actor, case).is_some() {
         Some(Reason::DelegationAgent)
     } else {
         None

@@ -1,7 +1,7 @@
 //! The layers. Each is a guard with one signature, in a file of its own: it
 //! looks at the case, may tighten the terms, and says what it finds.
 
-mod agent;
+pub(super) mod agent;
 mod baseline;
 mod ceiling;
 mod consent;

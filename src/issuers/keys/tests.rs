@@ -91,6 +91,7 @@ fn issuer() -> Issuer {
         jwt_type: JwtType::AccessToken,
         clock_skew_leeway: Ttl::ZERO,
         optional_authorization_details: true,
+        revoked_at: None,
         created_at: at(0),
         updated_at: at(0),
     }

@@ -5,7 +5,7 @@ use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::framework::error::{Error, Result};
 use vault_plugin_agentic::framework::request::Operation;
 use vault_plugin_agentic::framework::response::Response;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::framework::system::{Alias, Entity};
 use vault_plugin_agentic::model::target::TokenType;
 use vault_plugin_agentic::model::time::Ttl;
 
@@ -30,10 +30,10 @@ async fn an_allowed_request_gets_a_token_for_just_that() {
         (auth.num_uses, auth.token_type, auth.renewable),
         (Some(1), TokenType::Service, false)
     );
-    assert_eq!(
-        (auth.alias, auth.display_name.as_str()),
-        (None, "agent:bot")
-    );
+    assert_eq!(auth.display_name.as_str(), "agent:bot");
+    let alias = auth.alias.unwrap();
+    assert_eq!(Some(alias.name.as_str()), view["agent_id"].as_str());
+    assert!(alias.metadata.contains_key("agentic_login"));
     let said = |name: &str| auth.metadata.get(name).map(String::as_str);
     assert_eq!(said("agent"), Some("bot"));
     assert_eq!(said("agent_id"), view["agent_id"].as_str());
@@ -60,8 +60,8 @@ async fn batch_tokens_are_for_uses_without_a_limit() {
         (TokenType::Batch, None, false)
     );
     assert_eq!(
-        auth.alias.as_deref(),
-        auth.metadata.get("agent_id").map(String::as_str)
+        auth.alias.map(|alias| alias.name).as_ref(),
+        auth.metadata.get("agent_id")
     );
     let counted = doors
         .try_login(json!({ "jwt": jwt, "target": "kv", "max_uses": 3 }))
@@ -317,7 +317,35 @@ async fn renewal_decides_anew_and_never_beyond_the_end() {
 #[tokio::test]
 async fn the_token_of_a_login_governs_nothing() {
     let doors = Doors::new().await;
-    for name in ["agentic-agent:bot", "ns-x-agent:bot"] {
+    // A token with an alias has an entity that the host made for it, or that an
+    // operator has joined it to; one without has none.
+    let joined = Alias {
+        mount_type: "agentic".into(),
+        accessor: "auth_agentic_1".into(),
+        name: "x".into(),
+        ..Alias::default()
+    };
+    let marked = Alias {
+        mount_type: "named-otherwise".into(),
+        metadata: [("agentic_login".to_owned(), "true".to_owned())].into(),
+        ..joined.clone()
+    };
+    for (id, alias) in [("login-entity", joined), ("other-login", marked)] {
+        let entity = Entity {
+            id: id.into(),
+            aliases: vec![alias],
+            ..Entity::default()
+        };
+        doors.world.system.add(entity, &["support"]);
+    }
+    for (name, entity) in [
+        ("agentic-agent:bot", None),
+        ("ns-x-agent:bot", None),
+        ("agentic-agent:bot", Some("login-entity")),
+        // A child of it.
+        ("token", Some("login-entity")),
+        ("token", Some("other-login")),
+    ] {
         for (operation, path) in [
             (Operation::Update, "agents/bot"),
             (Operation::Read, "agents/bot"),
@@ -328,19 +356,24 @@ async fn the_token_of_a_login_governs_nothing() {
             (Operation::Update, "delegations/grant"),
             (Operation::Read, "info"),
         ] {
-            // With an alias, the host gives it an entity: one that nobody
-            // registered, and that could pass for a human's.
-            for entity in [None, Some(HUMAN_ENTITY)] {
-                let data = json!({ "description": "mine" });
-                let mut request = request(operation, path, data, entity);
-                request.caller.display_name = name.into();
-                let said = doors.world.backend.handle(request).await;
-                assert!(
-                    matches!(&said, Err(Error::Denied(why)) if why.contains("this token is an agent's")),
-                    "{name} {path}: {said:?}"
-                );
-            }
+            let data = json!({ "description": "mine" });
+            let mut request = request(operation, path, data, entity);
+            request.caller.display_name = name.into();
+            let said = doors.world.backend.handle(request).await;
+            assert!(
+                matches!(&said, Err(Error::Denied(why)) if why.contains("this token is an agent's")),
+                "{name} {path}: {said:?}"
+            );
         }
+    }
+    // A name that merely looks like one is nobody's login.
+    for (name, entity) in [
+        ("kubernetes-ai-agent:default", Some(HUMAN_ENTITY)),
+        ("token-ai-agent:bot", None),
+    ] {
+        let mut request = request(Operation::Read, "info", Value::Null, entity);
+        request.caller.display_name = name.into();
+        doors.world.backend.handle(request).await.unwrap();
     }
 }
 

@@ -43,7 +43,7 @@ async fn a_human_is_who_an_operator_says() {
         (
             format!("config/issuers/idp/subjects/{AGENT_ENTITY}"),
             json!({ "subject": "x" }),
-            "is the agent `bot`",
+            "`bot` is a registered agent",
         ),
         (
             "config/issuers/idp/subjects/none-such".to_owned(),
@@ -80,6 +80,8 @@ async fn a_human_is_who_an_operator_says() {
         .unwrap();
     let issuer = json!({ "issuer_id": IDP, "use_jwks": false, "audiences": [AUDIENCE], "public_keys": [doors.idp.listed()] });
     doors.world.ok("config/issuers/idp", issuer).await;
+    let bound = json!({ "issuer": IDP, "subject": "bot-client" });
+    doors.world.ok("agents/bot", bound).await;
     assert!(doors.said(&renamed).await.contains("subject.unknown"));
     assert!(
         !doors

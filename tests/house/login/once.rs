@@ -43,6 +43,11 @@ async fn what_is_presented_once_is_presented_once() {
     gone.await.unwrap();
     let issuer = json!({ "issuer_id": IDP, "use_jwks": false, "audiences": [AUDIENCE], "public_keys": [doors.idp.listed()], "unique_id_claim": "jti" });
     doors.world.ok(path, issuer).await;
+    // An agent is its issuer's, by its definition: an operator binds it anew.
+    let said = doors.refusal(&jwt(json!({}))).await;
+    assert!(said.contains("agent.unknown"), "{said}");
+    let bound = json!({ "issuer": IDP, "subject": "bot-client" });
+    doors.world.ok("agents/bot", bound).await;
     assert!(doors.refusal(&jwt(json!({}))).await.contains("token.spent"));
     // What was not verified is not remembered: nobody can use up another's.
     let forged = Signer::new(Algorithm::EdDsa, "idp-1");

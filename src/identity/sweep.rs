@@ -1,0 +1,94 @@
+//! What is looked at in the background: the aliases of agents, which issuer
+//! vouches for them, and whether marks of deleted agents can still be used.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use crate::framework::error::Result;
+use crate::identity::presence;
+use crate::model::identity::AliasKey;
+use crate::model::ids::AgentId;
+use crate::state::Cx;
+
+/// How many agents, and how many deleted ones, are looked at each time.
+const AT_ONCE: u32 = 200;
+
+/// Where the last look stopped.
+#[derive(Debug, Default)]
+pub struct Cursor {
+    agents: Mutex<String>,
+    former: Mutex<String>,
+}
+
+fn place(cursor: &Mutex<String>) -> String {
+    cursor
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone()
+}
+
+fn move_on(cursor: &Mutex<String>, ids: &[String]) {
+    let last = ids.last().cloned().unwrap_or_default();
+    *cursor.lock().unwrap_or_else(PoisonError::into_inner) = last;
+}
+
+/// Looks at some agents, and remembers what was seen of any.
+///
+/// # Errors
+/// If storage or the host cannot say.
+pub async fn sweep(cx: &Cx) -> Result<()> {
+    if cx.is_standby() {
+        return Ok(());
+    }
+    let ids = cx.agents.ids(&place(&cx.swept.agents), AT_ONCE).await?;
+    move_on(&cx.swept.agents, &ids);
+    for id in ids.iter().filter_map(|id| id.parse::<AgentId>().ok()) {
+        let Some(agent) = cx.agents.get(&id).await? else {
+            continue;
+        };
+        presence::of_agent(cx, &agent).await?;
+        if agent.issuer_record.is_none() && !agent.issuer.is_empty() {
+            let issuer = cx.issuers.by_issuer_id(&agent.issuer).await?;
+            cx.agents.saw(
+                &agent,
+                &BTreeSet::new(),
+                issuer.as_ref().map(|issuer| &issuer.id),
+            );
+        }
+    }
+    cx.agents.remember().await?;
+    let ids = cx
+        .agents
+        .former_ids(&place(&cx.swept.former), AT_ONCE)
+        .await?;
+    move_on(&cx.swept.former, &ids);
+    for id in ids.iter().filter_map(|id| id.parse::<AgentId>().ok()) {
+        drop_dead_aliases(cx, &id).await?;
+    }
+    Ok(())
+}
+
+/// Nobody logs in by an alias whose auth mount is gone, and the host never uses
+/// an accessor again.
+async fn drop_dead_aliases(cx: &Cx, id: &AgentId) -> Result<()> {
+    let Some(former) = cx.agents.former(id).await? else {
+        return Ok(());
+    };
+    let Some(entity) = cx.system.entity(&former.entity_id).await? else {
+        return Ok(());
+    };
+    let gone: BTreeSet<AliasKey> = entity
+        .aliases
+        .iter()
+        .filter(|alias| alias.mount_type.is_empty())
+        .map(|alias| AliasKey {
+            accessor: alias.accessor.clone(),
+            name: alias.name.clone(),
+        })
+        .filter(|alias| former.aliases.contains(alias))
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    cx.agents.drop_aliases(id, &gone).await
+}

@@ -1,0 +1,81 @@
+//! How an identity entity of the host stands, and what follows from who answers
+//! for an agent.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How an identity entity stands. Everything but [`Present`](Self::Present)
+/// counts as not there.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It is there, enabled and itself.
+    Present,
+    /// An operator disabled it.
+    Disabled,
+    /// Its aliases, by which it was known, are gone: it was taken apart.
+    Moved,
+    /// It was merged into another.
+    Merged,
+    /// It is not there.
+    Gone,
+}
+
+impl Presence {
+    /// The name in fields and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Present => "present",
+            Self::Disabled => "disabled",
+            Self::Moved => "moved",
+            Self::Merged => "merged",
+            Self::Gone => "gone",
+        }
+    }
+
+    /// Whether it is there, enabled and itself.
+    #[must_use]
+    pub const fn is_present(self) -> bool {
+        matches!(self, Self::Present)
+    }
+}
+
+/// An account at one auth mount, by which the host knows an entity: all that
+/// tells one account from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AliasKey {
+    /// The accessor of the auth mount. The host never uses one twice.
+    pub accessor: String,
+    /// The account's name there.
+    pub name: String,
+}
+
+/// What follows where something is amiss that an operator has to mend.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Consequence {
+    /// Every request of the agent is denied.
+    Deny,
+    /// It is noted in each decision, counted, and reported.
+    #[default]
+    Warn,
+    /// Nothing.
+    Ignore,
+}
