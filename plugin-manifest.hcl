@@ -32,6 +32,7 @@ plugin "secret" {
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
       "credential_type", "ceiling_policies", "error", "reason",
+      "refused_as", "notes",
       "active", "client_id", "sub", "max_uses", "uses_left", "revoked_at",
       "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
       # Signed by us to be shown: what a human agreed to. No credential.
@@ -61,6 +62,7 @@ plugin "auth" {
       "target", "action", "resource", "outcome", "mode", "status",
       "decision_id", "delegation_id", "consent_id", "jti", "expires_at",
       "credential_type", "ceiling_policies", "error", "reason",
+      "refused_as", "notes",
       "active", "client_id", "sub", "max_uses", "uses_left", "revoked_at",
       "subject_entity_id", "parent_id", "delegator_id", "purpose", "answered_by",
       # Signed by us to be shown: what a human agreed to. No credential.

@@ -50,11 +50,16 @@ story() {
     as "$ada_token"
     run "$bao" read "$mount/self"
     expect "$delegation"
-    run "$bao" read -field=text "$mount/delegations/$delegation"
+    run "$bao" read -format=json "$mount/delegations/$delegation"
     expect 'asks to act for you'
+    seen=$(field seen)
+
+    say "An approval that does not bring back the word at the end of the question is none."
+    refuse "$bao" write -f "$mount/delegations/$delegation/approve"
+    expect seen
 
     say "She approves less: to read only, and for an hour. Her receipt is signed."
-    run "$bao" write -format=json "$mount/delegations/$delegation/approve" ttl=1h \
+    run "$bao" write -format=json "$mount/delegations/$delegation/approve" seen="$seen" ttl=1h \
         scope='[{"type":"agentic:action","targets":["desk"],"actions":["read"],"resources":["customers/*"]}]'
     expect '"status": "active"'
     receipt=$(field receipt)
@@ -92,8 +97,8 @@ single_request() {
     delegation=$(field id)
     code=$(field user_code)
     as "$ada_token"
-    run "$bao" read -field=text "$mount/delegations/code/$code"
-    run "$bao" write -f -field=status "$mount/delegations/code/$code/approve"
+    run "$bao" read -format=json "$mount/delegations/code/$code"
+    run "$bao" write -field=status "$mount/delegations/code/$code/approve" seen="$(field seen)"
     expect active
 
     say "The target wants Ada's yes to each payment."
@@ -103,9 +108,9 @@ single_request() {
     expect '"outcome": "consent_required"'
     consent=$(field consent_id)
     as "$ada_token"
-    run "$bao" read -field=text "$mount/consents/$consent"
+    run "$bao" read -format=json "$mount/consents/$consent"
     expect 'one credential'
-    run "$bao" write -f -field=status "$mount/consents/$consent/approve"
+    run "$bao" write -field=status "$mount/consents/$consent/approve" seen="$(field seen)"
     expect approved
 
     say "It pays this invoice, once, and no other."

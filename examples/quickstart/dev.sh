@@ -141,7 +141,7 @@ make_example() {
     echo "making an example: agent support-bot, target crm, policy crm-readers"
     {
         bao auth enable approle
-        bao policy write support-bot "$here/agent.acl.hcl"
+        bao policy write support-bot "$here/../acl/agent.hcl"
         bao write agentic/config issuer="$BAO_ADDR/v1/agentic"
         bao write agentic/policies/crm-readers policy=@"$here/crm-readers.hcl"
         bao write agentic/targets/crm audience=https://crm.example.com \

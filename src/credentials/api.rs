@@ -21,7 +21,7 @@ use crate::framework::response::Reply;
 use crate::model::agent::{Agent, Mode};
 use crate::model::authorization::Scope;
 use crate::model::credential::{Credential, Grounds};
-use crate::model::decision::{AccessRequest, Outcome};
+use crate::model::decision::{AccessRequest, Outcome, Reason};
 use crate::model::ids::{
     AgentId, AgentName, ConsentId, CredentialId, DecisionId, DelegationId, TargetName,
 };
@@ -118,6 +118,10 @@ pub struct Issued {
     delegation_id: String,
     /// The record of the human's yes; empty where the agent acts on its own.
     consent_id: String,
+    /// What did not stand in the way, and an operator is to mend, as codes: the
+    /// agent's owner is gone, or its review is overdue.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<Reason>,
 }
 
 /// Ask for a credential for one action on a target.
@@ -358,9 +362,12 @@ async fn issue(
     let lease = target
         .leased
         .then(|| leases::fresh(cx, &grounds, target, renewable, permit.max_uses().is_some()));
-    let issued = view(&permit, decision, &grounds, token.expose());
-    let answer = Answer::Issued(Box::new(issued));
     let warnings = notes.iter().map(ToString::to_string).collect();
+    let issued = Issued {
+        notes,
+        ..view(&permit, decision, &grounds, token.expose())
+    };
+    let answer = Answer::Issued(Box::new(issued));
     Ok(match lease {
         Some(lease) => Reply::Leased(answer, lease),
         None => Reply::Data(answer, warnings),
@@ -401,5 +408,6 @@ fn view(permit: &Permit, decision: DecisionId, grounds: &Grounds, token: &str) -
         consent_id: claims::consent_of(permit)
             .map(ToString::to_string)
             .unwrap_or_default(),
+        notes: Vec::new(),
     }
 }

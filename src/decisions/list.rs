@@ -24,7 +24,8 @@ pub struct DecisionListing {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
     /// Of each: `at`, `kind`, `outcome`, `reason`, `agent`, `subject`, `target`,
-    /// `action` and `resource`.
+    /// `action` and `resource`; `refused_as`, where the caller may not use the path
+    /// at all; `notes`, where something did not stand in the way and is to be mended.
     #[serde(skip_serializing_if = "Map::is_empty")]
     pub key_info: Map<String, Value>,
     /// Where to go on, as `after`; empty if there is nothing more.
@@ -62,7 +63,7 @@ impl DecisionListing {
 }
 
 fn summary(entry: &Entry) -> Value {
-    json!({
+    let mut summary = json!({
         "at": entry.at,
         "kind": entry.kind,
         "outcome": entry.outcome,
@@ -72,7 +73,16 @@ fn summary(entry: &Entry) -> Value {
         "target": entry.target,
         "action": entry.action,
         "resource": entry.resource,
-    })
+    });
+    if let Some(fields) = summary.as_object_mut() {
+        if !entry.refused_as.is_empty() {
+            fields.insert("refused_as".to_owned(), entry.refused_as.clone().into());
+        }
+        if !entry.notes.is_empty() {
+            fields.insert("notes".to_owned(), json!(entry.notes));
+        }
+    }
+    summary
 }
 
 /// List decisions, the latest first: what was asked for or done, and what came

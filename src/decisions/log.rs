@@ -141,6 +141,7 @@ pub fn of_decision(cx: &Cx, made: &Made<'_>, request: &AccessRequest, facts: &Fa
             .unwrap_or_default(),
         subject: subject.or_else(|| request.subject.clone()),
         mode: Some(request.mode()),
+        notes: decision.notes.clone(),
         delegation_id: chain
             .last()
             .map(|link| link.delegation.clone())

@@ -96,6 +96,17 @@ impl Metrics {
         for (reason, counter) in Reason::ALL.iter().zip(&self.reasons) {
             page.sample(name, &[("reason", reason.as_str())], read(counter));
         }
+        let name = "agentic_warnings_total";
+        page.family(
+            name,
+            "counter",
+            "What did not stand in the way and is to be mended, by its code.",
+        );
+        for (reason, counter) in Reason::ALL.iter().zip(&self.notes) {
+            if reason.is_note() {
+                page.sample(name, &[("reason", reason.as_str())], read(counter));
+            }
+        }
         let name = "agentic_target_decisions_total";
         page.family(name, "counter", "What came of requests, by target; beyond a hundred targets, and for those that do not exist, `other`.");
         let mut targets: Vec<(String, [u64; 3])> = {

@@ -29,6 +29,7 @@ pub const BOUNDS: [u64; 10] = [
 pub struct Metrics {
     decisions: Vec<[AtomicU64; 3]>,
     reasons: Vec<AtomicU64>,
+    notes: Vec<AtomicU64>,
     durations: [AtomicU64; BOUNDS.len()],
     // Above the last bound.
     slow: AtomicU64,
@@ -42,6 +43,7 @@ impl Default for Metrics {
         Self {
             decisions: Kind::ALL.iter().map(|_| Default::default()).collect(),
             reasons: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+            notes: Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
             durations: Default::default(),
             slow: AtomicU64::new(0),
             duration_sum: AtomicU64::new(0),
@@ -74,6 +76,9 @@ impl Metrics {
         }
         if let Some(reason) = entry.reasons.first() {
             add(&self.reasons, *reason as usize, 1);
+        }
+        for note in &entry.notes {
+            add(&self.notes, *note as usize, 1);
         }
         if entry.micros > 0 {
             match BOUNDS.iter().position(|bound| entry.micros <= *bound) {

@@ -161,6 +161,12 @@ macro_rules! reasons {
                 }
             }
 
+            /// Whether it can be noted beside what is allowed, see `config/identity`.
+            #[must_use]
+            pub const fn is_note(self) -> bool {
+                matches!(self, Self::AgentOwnerGone | Self::AgentReviewOverdue)
+            }
+
             const fn sentence(self) -> &'static str {
                 match self {
                     $(Self::$variant => $sentence,)*

@@ -11,6 +11,7 @@
 )]
 
 mod architecture;
+mod authority;
 mod budget;
 mod chains;
 mod consents;

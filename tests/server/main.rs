@@ -6,6 +6,7 @@
     reason = "a test that cannot go on should panic"
 )]
 
+mod authority;
 mod cluster;
 mod delegations;
 mod example;

@@ -206,7 +206,13 @@ fn authzen_requests_are_answered_as_the_specification_says() {
         (200, &json!(false)),
         "{answer:?}"
     );
-    assert_eq!(answer.json["context"]["reason"], "ceiling.none_applies");
+    assert_eq!(
+        answer.json,
+        json!({ "decision": false }),
+        "and nothing more"
+    );
+    let own = example.agent.client.write(&single, &denied);
+    assert_eq!(own.json["context"]["reason"], "ceiling.none_applies");
     for missing in ["subject", "action", "resource"] {
         let mut broken = question.clone();
         broken.as_object_mut().unwrap().remove(missing);

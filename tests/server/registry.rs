@@ -11,7 +11,7 @@ fn an_agent_governs_nothing_even_where_the_acl_lets_it() {
     let mount = bao.secrets();
     let agent = bao.login(
         "bold",
-        &mount.acl(&[("*", "create, read, update, delete, list")]),
+        &mount.acl(&[("*", "create, read, update, delete, list, sudo")]),
     );
     agent
         .client

@@ -184,9 +184,12 @@ fn the_acl_tells_create_from_update() {
     let mount = bao.secrets();
     let updater = bao.login(
         "updater",
-        &mount.acl(&[("targets/*", "update"), ("policies/*", "update")]),
+        &mount.acl(&[
+            ("targets/*", "update, sudo"),
+            ("policies/*", "update, sudo"),
+        ]),
     );
-    let creator = bao.login("creator", &mount.acl(&[("targets/*", "create")]));
+    let creator = bao.login("creator", &mount.acl(&[("targets/*", "create, sudo")]));
     let target = json!({ "actions": "read" });
     updater
         .client

@@ -104,6 +104,8 @@ pub(super) struct Chain {
     pub(super) counts: Counts,
     pub(super) targets: BTreeMap<String, TargetUse>,
     pub(super) reasons: BTreeMap<String, u64>,
+    /// What was granted all the same, and is to be mended.
+    pub(super) warnings: BTreeMap<String, u64>,
     /// What the tokens of logins were used for: operation and path.
     pub(super) paths: BTreeMap<(String, String), u64>,
     /// Counts by the second at which a span begins.
@@ -125,6 +127,7 @@ impl Chain {
             counts: Counts::default(),
             targets: BTreeMap::new(),
             reasons: BTreeMap::new(),
+            warnings: BTreeMap::new(),
             paths: BTreeMap::new(),
             cells: BTreeMap::new(),
         }
@@ -159,6 +162,9 @@ impl Chain {
             && let Some(code) = event.outcome.code()
         {
             bump(&mut self.reasons, short(code), room, left, "reasons");
+        }
+        for code in &event.notes {
+            bump(&mut self.warnings, short(code), room, left, "warnings");
         }
         if let (Kind::Use, Some(path)) = (event.kind, event.path.shown()) {
             let operation = event.operation.shown().unwrap_or_default();
@@ -243,6 +249,10 @@ impl Chain {
         }
         for (code, more) in other.reasons {
             let count = self.reasons.entry(code).or_default();
+            *count = count.saturating_add(more);
+        }
+        for (code, more) in other.warnings {
+            let count = self.warnings.entry(code).or_default();
             *count = count.saturating_add(more);
         }
         for (path, more) in other.paths {

@@ -292,6 +292,7 @@ pub(super) struct Data {
     pub(super) outcome: Maybe<Text>,
     pub(super) status: Maybe<Text>,
     pub(super) reason: Maybe<Text>,
+    pub(super) notes: Maybe<Vec<Maybe<Text>>>,
     pub(super) error: Maybe<Text>,
     pub(super) decision_id: Maybe<Text>,
     pub(super) delegation_id: Maybe<Text>,

@@ -169,6 +169,8 @@ pub(super) struct Event {
     pub(super) credential: Text,
     /// What was said about why.
     pub(super) reason: Text,
+    /// Codes of what did not stand in the way, and is to be mended.
+    pub(super) notes: Vec<String>,
     /// The targets and actions that a delegation is for.
     pub(super) scope: Vec<String>,
     pub(super) mount: String,

@@ -110,6 +110,9 @@ pub(super) struct ChainView {
     pub(super) counts: Counts,
     pub(super) targets: Vec<Target>,
     pub(super) reasons: Vec<Reason>,
+    /// What was granted all the same, and is to be mended: the agent's owner is
+    /// gone, or nobody has reviewed it in time.
+    pub(super) warnings: Vec<Reason>,
     /// What tokens of logins were used for, most often first.
     pub(super) paths: Vec<PathUse>,
     /// How many paths more there are.

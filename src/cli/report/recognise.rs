@@ -101,10 +101,10 @@ fn kind(entry: &Entry) -> Option<(Kind, &str)> {
         (["creds", "issue"], true) => (Kind::Issue, ""),
         (["creds", "redeem"], true) => (Kind::Redeem, ""),
         (["creds", "introspect"], true) => (Kind::Introspect, ""),
-        (["creds", "revoke"] | ["self", "revoke"], true) => (Kind::RevokeCredentials, ""),
+        (["creds" | "self" | "oversight", "revoke"], true) => (Kind::RevokeCredentials, ""),
         (["creds", target], false) if operation == "read" => (Kind::Issue, target),
         (["login"], true) => (Kind::Login, ""),
-        (["decisions", "evaluate"] | ["access", "v1", _], true) => (Kind::DryRun, ""),
+        (["decisions" | "self", "evaluate"] | ["access", "v1", _], true) => (Kind::DryRun, ""),
         (["agents", name, "suspend"], true) => (Kind::Suspend, name),
         (["agents", name, "resume"], true) => (Kind::Resume, name),
         (["agents", name, "revoke"], true) => (Kind::RevokeAgent, name),
@@ -242,6 +242,12 @@ fn of_plugin(entry: &Entry, kind: Kind, name: &str) -> Event {
             }
             _ => asked.reason.0.clone(),
         },
+        notes: said
+            .notes
+            .0
+            .iter()
+            .filter_map(|code| code.0.clear().map(str::to_owned))
+            .collect(),
         scope,
         mount: mount(entry),
         operation: entry.request.0.operation.0.clone(),
@@ -318,6 +324,7 @@ fn of_token(entry: &Entry) -> Event {
         jti: Text::None,
         credential: Text::None,
         reason: Text::None,
+        notes: Vec::new(),
         scope: Vec::new(),
         mount: mount(entry),
         operation: entry.request.0.operation.0.clone(),

@@ -187,6 +187,23 @@ fn one_chain(agent: &Agent, chain: &ChainView, consents: &[&Consent]) -> String 
             table("Refusals", &["times", "reason"], &rows)
         );
     }
+    if !chain.warnings.is_empty() {
+        let rows: Vec<Vec<Cell>> = chain
+            .warnings
+            .iter()
+            .map(|warning| {
+                vec![
+                    Cell::Number(warning.count),
+                    Cell::Mark("ask", words::code(&warning.code).to_owned()),
+                ]
+            })
+            .collect();
+        out.push_str(&table(
+            "Allowed, and to be mended",
+            &["times", "warning"],
+            &rows,
+        ));
+    }
     if !chain.paths.is_empty() {
         let rows: Vec<Vec<Cell>> = chain
             .paths

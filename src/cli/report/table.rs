@@ -143,6 +143,10 @@ fn one_chain(out: &mut String, chain: &ChainView) {
         let code = plain(words::code(&reason.code));
         let _ = writeln!(out, "  refused {:>6}x {code}", reason.count);
     }
+    for warning in &chain.warnings {
+        let code = plain(words::code(&warning.code));
+        let _ = writeln!(out, "  warned  {:>6}x {code}", warning.count);
+    }
     for used in &chain.paths {
         let (operation, path) = (plain(&used.operation), plain(&used.path));
         let _ = writeln!(out, "  used    {:>6}x {operation} {path}", used.count);

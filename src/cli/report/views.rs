@@ -116,6 +116,7 @@ fn view(
         counts: chain.counts,
         targets,
         reasons: most_first(&chain.reasons),
+        warnings: most_first(&chain.warnings),
         paths,
         paths_left_out,
     }

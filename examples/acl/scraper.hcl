@@ -1,0 +1,4 @@
+# What collects metrics.
+path "agentic/metrics" {
+  capabilities = ["read", "sudo"]
+}

@@ -1,0 +1,305 @@
+//! Who governs: what the host is told to guard, and the gate behind it.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use vault_plugin_agentic::framework::backend::MountType;
+use vault_plugin_agentic::framework::endpoint::{Audience, GOVERNED, Route, Verb, is_governed};
+use vault_plugin_agentic::framework::error::Error;
+use vault_plugin_agentic::framework::request::{Kept, Operation};
+use vault_plugin_agentic::framework::system::{Alias, Entity};
+use vault_plugin_agentic::mount::routes;
+use vault_plugin_agentic::state::State;
+
+use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, request};
+
+/// One of the hosts takes a `+` and an inner `*` for text, and an exact path
+/// below a glob in place of the glob: each would open what it is to guard.
+#[test]
+fn what_is_governed_is_said_in_a_way_that_holds_on_both_hosts() {
+    for pattern in GOVERNED {
+        let folder = pattern.strip_suffix('*');
+        let fixed = folder.unwrap_or(pattern);
+        assert!(!fixed.contains(['+', '*']), "{pattern}");
+        assert!(
+            folder.is_none_or(|folder| folder.ends_with('/')),
+            "{pattern}"
+        );
+        for other in GOVERNED.iter().filter(|other| **other != pattern) {
+            let above = other.strip_suffix('*');
+            assert!(
+                above.is_none_or(|above| !fixed.starts_with(above)),
+                "{pattern} lies below {other}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_path_is_both_governed_and_open_to_all() {
+    let world = World::new().await;
+    let special = world.backend.special_paths();
+    assert_eq!(special.root, GOVERNED);
+    for open in &special.unauthenticated {
+        for governed in GOVERNED {
+            let (one, two) = (
+                open.trim_end_matches(['*', '+']),
+                governed.trim_end_matches('*'),
+            );
+            assert!(
+                !one.starts_with(two) && !two.starts_with(one),
+                "{open} {governed}"
+            );
+        }
+    }
+    for mount_type in [MountType::Secrets, MountType::Auth] {
+        for route in routes(mount_type) {
+            let governed = route.audience == Audience::Governed;
+            assert_eq!(is_governed(&route.place), governed, "{route:?}");
+        }
+    }
+}
+
+/// Vault Enterprise can take a JWT with an actor for a token; the human's entity
+/// would arrive, and the actor would not. No host sends a login along with
+/// anything but a renewal of it.
+#[tokio::test]
+async fn a_request_that_carries_a_login_is_refused_but_where_anybody_may_come() {
+    let world = World::with_agent().await;
+    for route in routes(MountType::Secrets) {
+        let operation = match route.place.verb {
+            Verb::Read => Operation::Read,
+            Verb::Write => Operation::Update,
+            Verb::Delete => Operation::Delete,
+            Verb::List => Operation::List,
+        };
+        let path = route.place.path.replace(['{', '}'], "");
+        let mut asked = request(operation, &path, Value::Null, Some(HUMAN_ENTITY));
+        asked.login = Some(Kept::default());
+        let answer = world.backend.handle(asked).await;
+        let refused =
+            matches!(&answer, Err(Error::Denied(why)) if why.contains("sent a login along"));
+        assert_eq!(
+            refused,
+            route.audience != Audience::Public,
+            "{route:?}: {answer:?}"
+        );
+    }
+}
+
+/// The host asks before it has looked at its ACL: whoever has any token learns
+/// whether something is there, and can make us work no more than for that.
+#[tokio::test]
+async fn whether_something_exists_is_all_that_is_said_and_costs_one_record() {
+    let world = World::with_agent().await;
+    let ask = async |path: &str, data: Value| {
+        let asked = request(Operation::Update, path, data, Some("stranger"));
+        world.backend.exists(asked).await
+    };
+    let huge = json!({ "policy": "x".repeat(1 << 20), "public_keys": vec!["k"; 10_000] });
+    for (there, not) in [
+        ("agents/bot", "agents/nobody"),
+        ("targets/crm", "targets/nothing"),
+        ("policies/crm", "policies/nothing"),
+        ("keys/default", "keys/nothing"),
+    ] {
+        for (path, found) in [(there, true), (not, false)] {
+            let (reads, calls) = (world.storage.reads(), world.system.calls());
+            assert_eq!(ask(path, huge.clone()).await, Ok(Some(found)), "{path}");
+            let read = world.storage.reads().saturating_sub(reads);
+            assert!(read <= 2, "{path}: {read}");
+            assert_eq!(world.system.calls(), calls, "{path}");
+        }
+    }
+    for (body, found) in [
+        (json!({ "name": "bot", "entity_id": "no such" }), Some(true)),
+        (
+            json!({ "name": "nobody", "max_delegation_depth": "many" }),
+            Some(false),
+        ),
+    ] {
+        assert_eq!(ask("agents/register", body).await, Ok(found));
+    }
+    // What is no name names nothing that is there, and is no error either.
+    for path in ["agents/..", "agents/%00", "policies/ü", "agents/register"] {
+        let answer = ask(path, json!({ "name": ["x"] })).await;
+        assert!(
+            matches!(answer, Ok(None | Some(false))),
+            "{path}: {answer:?}"
+        );
+    }
+}
+
+/// A host that has been told that something is new asks its ACL for `create`
+/// alone. What came into being meanwhile is not changed with that.
+#[tokio::test]
+async fn creating_what_is_there_is_a_conflict() {
+    let world = World::with_agent().await;
+    for (path, data) in [
+        ("agents/bot", json!({ "owner": "me" })),
+        (
+            "agents/register",
+            json!({ "name": "bot", "entity_id": AGENT_ENTITY }),
+        ),
+        (
+            "register",
+            json!({ "display_name": "bot", "entity_id": AGENT_ENTITY }),
+        ),
+        ("targets/crm", json!({ "actions": "read" })),
+        ("policies/crm", json!({ "policy": "" })),
+        ("keys/default", json!({})),
+    ] {
+        let asked = request(Operation::Create, path, data, None);
+        let answer = world.backend.handle(asked).await;
+        assert!(
+            matches!(answer, Err(Error::Conflict(_))),
+            "{path}: {answer:?}"
+        );
+    }
+}
+
+fn userpass(name: &str) -> Alias {
+    Alias {
+        accessor: "auth_userpass_1".into(),
+        name: name.into(),
+        mount_type: "userpass".into(),
+        ..Alias::default()
+    }
+}
+
+/// A mount of 0.1 knows no aliases of its agents. The first rounds of the host's
+/// clock find them, so that a moved alias is known even if nobody has asked
+/// since.
+#[tokio::test]
+async fn aliases_of_agents_are_found_without_anybody_asking() {
+    let world = World::with_agent().await;
+    world
+        .ok("config/identity", json!({ "agent_groups": "" }))
+        .await;
+    let marks = || {
+        let keys = world.storage.keys();
+        keys.into_iter()
+            .filter(|key| key.starts_with("agent-mark/"))
+            .count()
+    };
+    let before = marks();
+    let entity = Entity {
+        id: AGENT_ENTITY.into(),
+        name: "bot".into(),
+        aliases: vec![userpass("one"), userpass("two")],
+        ..Entity::default()
+    };
+    world.system.answer_with(AGENT_ENTITY, entity.clone());
+    world.tick().await;
+    assert_eq!(marks(), before + 2);
+    // The alias moves on to another entity, and the agent goes with it.
+    let moved = Entity {
+        id: "other-entity".into(),
+        name: "other".into(),
+        aliases: vec![userpass("two")],
+        ..Entity::default()
+    };
+    world.system.answer_with("other-entity", moved);
+    let govern = world
+        .call(Operation::Read, "config", Value::Null, Some("other-entity"))
+        .await;
+    let why = govern.unwrap_err().to_string();
+    assert!(why.contains("the registered agent `bot`'s"), "{why}");
+    // Deleted, it is remembered by what its alias was, until the auth mount is gone.
+    world
+        .call(Operation::Delete, "agents/bot", Value::Null, None)
+        .await
+        .unwrap();
+    let why = world
+        .call(Operation::Read, "config", Value::Null, Some("other-entity"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("was the agent `bot`"), "{why}");
+    let gone = Entity {
+        aliases: vec![Alias {
+            mount_type: String::new(),
+            ..userpass("two")
+        }],
+        ..entity
+    };
+    world.system.answer_with(AGENT_ENTITY, gone);
+    world.tick().await;
+    let other = world
+        .call(Operation::Read, "config", Value::Null, Some("other-entity"))
+        .await;
+    assert!(other.is_ok(), "{other:?}");
+}
+
+/// What the documents say of each path is what it is.
+#[test]
+fn the_overview_of_paths_is_true() {
+    let secrets: Vec<&str> = routes(MountType::Secrets)
+        .iter()
+        .map(|route| route.place.path)
+        .collect();
+    let mut all = routes(MountType::Auth);
+    all.sort_by_key(|route| {
+        (
+            route.place.path,
+            route.place.verb == Verb::List,
+            route.place.verb,
+        )
+    });
+    let mut rows: Vec<(String, Vec<&str>, &str)> = Vec::new();
+    for route in &all {
+        let (path, for_whom) = (shown(route, &secrets), whom(route));
+        let verb = route.place.verb.as_str();
+        match rows.last_mut() {
+            Some((last, verbs, audience)) if *last == path && *audience == for_whom => {
+                verbs.push(verb)
+            }
+            _ => rows.push((path, vec![verb], for_whom)),
+        }
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/paths.md");
+    let text = fs::read_to_string(&file).unwrap();
+    let table: String = rows
+        .iter()
+        .map(|(path, verbs, audience)| format!("| {path} | {} | {audience} |\n", verbs.join(", ")))
+        .collect();
+    let (head, rest) = text
+        .split_once("| path | operations | whom for |\n| --- | --- | --- |\n")
+        .unwrap();
+    let (now, tail) = rest.split_once("\n\n").unwrap();
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let head = [
+            head,
+            "| path | operations | whom for |\n| --- | --- | --- |\n",
+        ]
+        .concat();
+        fs::write(&file, [&head, &table, "\n", tail].concat()).unwrap();
+        return;
+    }
+    assert_eq!(format!("{now}\n"), table, "run `make golden`");
+}
+
+fn shown(route: &Route<State>, secrets: &[&str]) -> String {
+    let path = route.place.path.replace('{', ":").replace('}', "");
+    let slash = if route.place.verb == Verb::List {
+        "/"
+    } else {
+        ""
+    };
+    let only = if secrets.contains(&route.place.path) {
+        ""
+    } else {
+        " (auth mounts)"
+    };
+    format!("`{path}{slash}`{only}")
+}
+
+fn whom(route: &Route<State>) -> &'static str {
+    match route.audience {
+        Audience::Governed => "Governed",
+        Audience::Caller | Audience::Judged => "Caller",
+        Audience::TakesBack => "Caller, also one who may do nothing else",
+        Audience::Public => "Public",
+    }
+}
