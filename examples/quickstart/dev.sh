@@ -141,12 +141,14 @@ make_example() {
     echo "making an example: agent support-bot, target crm, policy crm-readers"
     {
         bao auth enable approle
-        bao policy write support-bot "$here/../acl/agent.hcl"
+        for role in "$here"/../acl/*.hcl; do
+            bao policy write "agentic-$(basename "$role" .hcl)" "$role"
+        done
         bao write agentic/config issuer="$BAO_ADDR/v1/agentic"
         bao write agentic/policies/crm-readers policy=@"$here/crm-readers.hcl"
         bao write agentic/targets/crm audience=https://crm.example.com \
             actions=read,delete resources='customers/**' default_ttl=60s max_ttl=5m
-        bao write auth/approle/role/support-bot token_policies=support-bot token_ttl=8h
+        bao write auth/approle/role/support-bot token_policies=agentic-agent token_ttl=8h
     } >>"$DEV/example.log"
 
     accessor=$(bao auth list -format=json | json '["approle/"]["accessor"]')
@@ -185,6 +187,8 @@ say_what_to_try() {
 
 OpenBao listens on $BAO_ADDR, with the plugin at agentic/ and auth/agentic/.
 The root token is "root". The log is in $log.
+The ACL policies agentic-operator, -administrator, -auditor, -agent, -human,
+-verifier, -scraper and -team-operator are those of examples/acl.
 
 In this shell, first:
 

@@ -168,35 +168,66 @@ pub(super) fn logins(bao: &Bao, mount: &Mount<'_>) -> (Client, Client) {
 
 /// Logs in by a key of an agent's own, for a token with one policy.
 pub(super) fn login(bao: &Bao, policy: &str, target: serde_json::Value) -> String {
-    let gate = bao.auth();
-    let own = Signer::new(Algorithm::Es256, "own-1");
-    let agent = bao.login("knocking", "");
-    let issuer = format!("{}/v1/{}", bao.url(), gate.path);
-    gate.write("config", &json!({ "issuer": issuer })).ok();
-    let rule = json!({ "policy": "rule \"all\" {\n  effect = \"allow\"\n}\n" });
-    gate.write("policies/all", &rule).ok();
-    let mut all = json!({
-        "credential_type": "vault_token", "actions": "all", "max_ttl": "30m", "default_ttl": "30m",
-        "vault_policies": policy,
-    });
-    for (name, value) in target.as_object().unwrap() {
-        all[name] = value.clone();
+    let gate = Gate::new(bao, policy, target);
+    let login = gate.login();
+    let answer = bao.client_with("").write(&gate.mount.at("login"), &login);
+    answer.ok().text_at("/auth/client_token")
+}
+
+/// An auth mount whose one agent logs in for tokens with one policy.
+pub(super) struct Gate<'b> {
+    pub(super) mount: Mount<'b>,
+    own: Signer,
+    issuer: String,
+}
+
+impl<'b> Gate<'b> {
+    pub(super) fn new(bao: &'b Bao, policy: &str, target: serde_json::Value) -> Self {
+        let gate = Self::made(bao, policy, target);
+        // What was made before the mount began may have been taken already.
+        bao.wait("taking assertions", |bao| {
+            let answer = bao
+                .client_with("")
+                .write(&gate.mount.at("login"), &gate.login());
+            answer.status == 200
+        });
+        gate
     }
-    gate.write("targets/everything", &all).ok();
-    let keys = json!({
-        "entity_id": agent.entity_id, "ceiling_policies": "all", "public_keys": [own.jwk()],
-    });
-    gate.write("agents/knocking", &keys).ok();
-    let knock = || {
+
+    /// What the agent sends to log in, once.
+    pub(super) fn login(&self) -> serde_json::Value {
         let now = SystemClock.now().unix();
         let claims = json!({
-            "iss": "knocking", "sub": "knocking", "aud": issuer, "jti": unique("jti"),
+            "iss": "knocking", "sub": "knocking", "aud": self.issuer, "jti": unique("jti"),
             "iat": now + 27, "exp": now + 87,
         });
-        let body = json!({ "jwt": own.sign("JWT", &claims), "target": "everything" });
-        bao.client_with("").write(&gate.at("login"), &body)
-    };
-    // What was made before the mount began may have been taken already.
-    bao.wait("taking assertions", |_| knock().status == 200);
-    knock().ok().text_at("/auth/client_token")
+        json!({ "jwt": self.own.sign("JWT", &claims), "target": "everything", "action": "read" })
+    }
+
+    fn made(bao: &'b Bao, policy: &str, target: serde_json::Value) -> Self {
+        let gate = bao.auth();
+        let own = Signer::new(Algorithm::Es256, "own-1");
+        let agent = bao.login("knocking", "");
+        let issuer = format!("{}/v1/{}", bao.url(), gate.path);
+        gate.write("config", &json!({ "issuer": issuer })).ok();
+        let rule = json!({ "policy": "rule \"all\" {\n  effect = \"allow\"\n}\n" });
+        gate.write("policies/all", &rule).ok();
+        let mut all = json!({
+            "credential_type": "vault_token", "actions": "read", "max_ttl": "30m", "default_ttl": "30m",
+            "vault_policies": policy,
+        });
+        for (name, value) in target.as_object().unwrap() {
+            all[name] = value.clone();
+        }
+        gate.write("targets/everything", &all).ok();
+        let keys = json!({
+            "entity_id": agent.entity_id, "ceiling_policies": "all", "public_keys": [own.jwk()],
+        });
+        gate.write("agents/knocking", &keys).ok();
+        Self {
+            mount: gate,
+            own,
+            issuer,
+        }
+    }
 }

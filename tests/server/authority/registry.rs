@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::callers::{into_group, login, orphan, policy};
+use super::callers::{Gate, into_group, login, orphan, policy};
 use super::{entity, everything, example, merge, register};
 use crate::example::Example;
 use crate::support::{Bao, unique};
@@ -264,6 +264,30 @@ fn a_login_without_an_alias_has_no_children() {
             said.errors().contains("this token is an agent's"),
             "{said:?}"
         );
+    }
+}
+
+/// OpenBao can take a login along with the request that it is for. It makes no
+/// token then, and sends the plugin no login either.
+#[test]
+fn a_login_that_travels_with_a_request_governs_nothing() {
+    let bao = Bao::own();
+    let mount = bao.secrets();
+    let policy = policy(&bao, &mount);
+    for target in [
+        json!({}),
+        json!({ "vault_alias": false, "vault_token_type": "batch" }),
+    ] {
+        let gate = Gate::new(&bao, &policy, target.clone());
+        for path in ["config", "agents/x", "self", "delegations/x"] {
+            let client = bao.client_with("");
+            let client = client.inline(&gate.mount.at("login"), &gate.login());
+            let said = client.read(&mount.at(path)).refused(403);
+            assert!(
+                said.errors().contains("this token is an agent's"),
+                "{target} {path}: {said:?}"
+            );
+        }
     }
 }
 

@@ -11,8 +11,6 @@
 mod grants;
 mod tokens;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::model::time::{Clock as _, SystemClock};
@@ -148,16 +146,8 @@ impl<'b> Gateway<'b> {
 
     /// One request that carries its login with it.
     fn inline(&self, path: &str, login: &Value) -> Answer {
-        let mut client = self
-            .bao
-            .client_with("")
-            .with_header("X-Vault-Inline-Auth-Path", &self.mount.at("login"));
-        for (name, value) in login.as_object().unwrap() {
-            let parameter = json!({ "key": name, "value": value }).to_string();
-            let header = format!("X-Vault-Inline-Auth-Parameter-{}", name.replace('_', "-"));
-            client = client.with_header(&header, &URL_SAFE_NO_PAD.encode(parameter));
-        }
-        client.read(path)
+        let client = self.bao.client_with("");
+        client.inline(&self.mount.at("login"), login).read(path)
     }
 }
 

@@ -115,6 +115,7 @@ impl Bao {
                  performance_multiplier = 1\n}}\n\
                  listener \"tcp\" {{\n  address = {address:?}\n  \
                  cluster_address = {cluster:?}\n  tls_disable = true\n}}\n\
+                 disable_mlock = true\n\
                  api_addr = \"http://{address}\"\ncluster_addr = \"http://{cluster}\"\n"
             ),
         );
@@ -272,6 +273,8 @@ impl Bao {
             .env("HOME", &self.directory)
             .env("BAO_ADDR", self.url())
             .env("BAO_TOKEN", token)
+            .env("VAULT_ADDR", self.url())
+            .env("VAULT_TOKEN", token)
             .stdin(Stdio::null())
             .output()
             .unwrap()
@@ -380,8 +383,15 @@ impl Bao {
             .map_or(0, |answer| answer.status)
     }
 
-    /// Puts both types of the plugin into the catalog.
+    /// Puts both types of the plugin into the catalog. A server that takes no audit
+    /// devices from its configuration is given one.
     fn register(&self) {
+        let devices = self.client().read("sys/audit");
+        if devices.data("file/").is_null() {
+            let path = self.directory.join("audit.log");
+            let device = json!({ "type": "file", "options": { "file_path": path } });
+            self.client().write("sys/audit/file", &device).ok();
+        }
         let file = self.plugin_directory().join(PLUGIN);
         let sha256 = processes::sha256(&file);
         for (catalog, mount_type) in [("secret", "secrets"), ("auth", "auth")] {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use ureq::Agent;
 use ureq::http::{HeaderMap, Request};
 
@@ -47,6 +49,19 @@ impl Client {
     pub(crate) fn with_header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
+    }
+
+    /// The same caller, sending a login along with each request.
+    pub(crate) fn inline(self, path: &str, login: &Value) -> Self {
+        let fields = login.as_object().into_iter().flatten();
+        fields.fold(
+            self.with_header("X-Vault-Inline-Auth-Path", path),
+            |client, (name, value)| {
+                let parameter = json!({ "key": name, "value": value }).to_string();
+                let header = format!("X-Vault-Inline-Auth-Parameter-{}", name.replace('_', "-"));
+                client.with_header(&header, &URL_SAFE_NO_PAD.encode(parameter))
+            },
+        )
     }
 
     pub(crate) fn token(&self) -> &str {
