@@ -3,7 +3,8 @@
 
 as() {
     BAO_TOKEN=$1
-    export BAO_TOKEN
+    VAULT_TOKEN=$1
+    export BAO_TOKEN VAULT_TOKEN
 }
 
 say() {

@@ -3,14 +3,16 @@
 # asked for, uses it, and loses it. By the command line, against a server with
 # the plugin in it, such as the one of `make dev`.
 #
-# BAO_ADDR, BAO_TOKEN   the server, and a token that may set things up
+# BAO_ADDR, BAO_TOKEN   the server, and a token that may set things up; or
+#                       VAULT_ADDR, VAULT_TOKEN
 # MOUNT                 where the plugin is mounted; default agentic
 # BAO                   the server's command line; default bao
 set -eu
 
 mount=${MOUNT:-agentic}
 bao=${BAO:-bao}
-operator=$BAO_TOKEN
+operator=${BAO_TOKEN:-$VAULT_TOKEN}
+address=${BAO_ADDR:-$VAULT_ADDR}
 unset BAO_FORMAT VAULT_FORMAT
 . "$(dirname "$0")/../telling.sh"
 
@@ -130,19 +132,12 @@ single_request() {
 # most.
 set_up() {
     as "$operator"
-    quietly "$bao" policy write "agent-$tag" - <<HCL
-path "$mount/self" { capabilities = ["read"] }
-path "$mount/creds/*" { capabilities = ["read", "update"] }
-path "$mount/delegations/*" { capabilities = ["read", "update", "list"] }
-path "$mount/consents/*" { capabilities = ["read"] }
-HCL
-    quietly "$bao" policy write "human-$tag" - <<HCL
-path "$mount/self" { capabilities = ["read"] }
-path "$mount/delegations/*" { capabilities = ["read", "update", "list"] }
-path "$mount/consents/*" { capabilities = ["read", "update"] }
-HCL
+    for role in agent human; do
+        sed "s|\"agentic/|\"$mount/|" "$(dirname "$0")/../acl/$role.hcl" |
+            quietly "$bao" policy write "$role-$tag" -
+    done
     if [ -z "$("$bao" read -field=issuer "$mount/config")" ]; then
-        quietly "$bao" write "$mount/config" issuer="$BAO_ADDR/v1/$mount"
+        quietly "$bao" write "$mount/config" issuer="$address/v1/$mount"
     fi
     quietly "$bao" write "$mount/policies/desk" policy=- <<'HCL'
 rule "desk" {
@@ -175,7 +170,7 @@ HCL
 }
 
 entity_of() {
-    BAO_TOKEN=$1 "$bao" token lookup -format=json |
+    BAO_TOKEN=$1 VAULT_TOKEN=$1 "$bao" token lookup -format=json |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["data"]["entity_id"])'
 }
 

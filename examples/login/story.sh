@@ -3,7 +3,8 @@
 # token of the server that can do just that, once. By the command line, against
 # a server with the plugin in it, such as the one of `make dev`.
 #
-# BAO_ADDR, BAO_TOKEN   the server, and a token that may set things up
+# BAO_ADDR, BAO_TOKEN   the server, and a token that may set things up; or
+#                       VAULT_ADDR, VAULT_TOKEN
 # MOUNT                 an auth mount of the plugin; default auth/agentic
 # BAO                   the server's command line; default bao
 # PYTHON                a Python with PyJWT; default that of `make python-tools`
@@ -15,7 +16,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 mount=${MOUNT:-auth/agentic}
 bao=${BAO:-bao}
 python=${PYTHON:-${TOOLS:-$here/../../target/tools}/venv/bin/python}
-operator=$BAO_TOKEN
+operator=${BAO_TOKEN:-$VAULT_TOKEN}
+address=${BAO_ADDR:-$VAULT_ADDR}
 unset BAO_FORMAT VAULT_FORMAT
 . "$here/../telling.sh"
 
@@ -85,7 +87,7 @@ PYTHON
 
 # A fresh assertion by the agent's own key.
 sign() {
-    assertion=$("$python" "$here/assertion.py" sign "$keys/agent.pem" orders-agent "$BAO_ADDR/v1/$mount")
+    assertion=$("$python" "$here/assertion.py" sign "$keys/agent.pem" orders-agent "$address/v1/$mount")
 }
 
 # A mount that has just been made takes no assertion that a clock which runs
@@ -110,7 +112,7 @@ set_up() {
     quietly "$bao" write "$secrets/42" item="blue kettle"
     quietly "$bao" write "$secrets/43" item="red kettle"
     if [ -z "$("$bao" read -field=issuer "$mount/config")" ]; then
-        quietly "$bao" write "$mount/config" issuer="$BAO_ADDR/v1/$mount"
+        quietly "$bao" write "$mount/config" issuer="$address/v1/$mount"
     fi
     quietly "$bao" write "$mount/targets/orders" credential_type=vault_token actions=read,delete \
         resources='**' max_uses=1 max_ttl=1m vault_policies="$secrets" \
