@@ -24,7 +24,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build for development
-	$(CARGO) build --locked
+	$(CARGO) build --locked --workspace
 
 release: ## Build what is shipped: target/release/vault-plugin-agentic
 	$(CARGO) build --locked --release
@@ -32,27 +32,27 @@ release: ## Build what is shipped: target/release/vault-plugin-agentic
 check: fmt-check lint test-unit ## What must hold before a commit
 
 fmt: ## Format all code
-	$(CARGO) fmt
+	$(CARGO) fmt --all
 	cd tests/fuzz && $(CARGO) fmt
 
 fmt-check: ## Fail if anything is not formatted
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	cd tests/fuzz && $(CARGO) fmt --check
 
 lint: ## Fail on any warning of the compiler or of clippy
-	$(CARGO) clippy --all-targets --locked -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
 test: bao python-tools ## Run all tests, also those against a real server
-	$(CARGO) test --locked --no-fail-fast
+	$(CARGO) test --locked --workspace --no-fail-fast
 
 test-unit: ## Run the tests that need no server
-	$(CARGO) test --locked --lib --test laws --test house --test protocol
+	$(CARGO) test --locked --workspace --lib --test laws --test house --test protocol
 
 test-server: bao python-tools ## Run the tests against a real server
 	$(CARGO) test --locked --test server
 
 golden: bao python-tools ## Rewrite the golden files; look at the difference afterwards
-	UPDATE_GOLDEN=1 $(CARGO) test --locked --no-fail-fast
+	UPDATE_GOLDEN=1 $(CARGO) test --locked --workspace --no-fail-fast
 	git diff --stat -- tests/golden
 
 bench: bao ## Run the benchmarks
@@ -73,7 +73,7 @@ deny: $(TOOLS)/bin/cargo-deny ## Check licences, sources and banned crates
 	$(TOOLS)/bin/cargo-deny --offline --locked check licenses bans sources
 
 doc: ## Build the documentation; fail on any warning
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 
 bao: $(BAO) ## Unpack the OpenBao server into target/tools
 

@@ -1,5 +1,7 @@
 //! The house. ARCHITECTURE.md draws it; this is the list of its rooms.
 
+pub use agentic_core::{engine, jose, model};
+
 pub mod activity;
 pub mod agents;
 pub mod authorize;
@@ -10,17 +12,14 @@ pub mod consents;
 pub mod credentials;
 pub mod decisions;
 pub mod delegations;
-pub mod engine;
 pub mod export;
 pub mod framework;
 pub mod identity;
 pub mod issuers;
-pub mod jose;
 pub mod keys;
 pub mod locations;
 pub mod login;
 pub mod metrics;
-pub mod model;
 pub mod mount;
 pub mod plugin;
 pub mod policies;

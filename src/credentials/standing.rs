@@ -15,18 +15,6 @@ use crate::model::ids::EntityId;
 use crate::model::time::Timestamp;
 use crate::state::Cx;
 
-/// How a credential stands for an entity, all else being well.
-impl From<Presence> for Standing {
-    fn from(presence: Presence) -> Self {
-        match presence {
-            Presence::Present => Self::Active,
-            // Either can be undone.
-            Presence::Disabled | Presence::Moved => Self::Suspended,
-            Presence::Merged | Presence::Gone => Self::Void,
-        }
-    }
-}
-
 /// What is known of what a credential rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facts {

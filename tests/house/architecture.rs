@@ -42,22 +42,19 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// Every source file by its path below `src`, of all crates.
 fn every_source() -> Vec<(String, String)> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut found = Vec::new();
-    sources(&root, &mut found);
-    found
-        .into_iter()
-        .map(|path| {
-            (
-                path.strip_prefix(&root)
-                    .unwrap()
-                    .to_string_lossy()
-                    .into_owned(),
-                fs::read_to_string(&path).unwrap(),
-            )
-        })
-        .collect()
+    let top = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut all = Vec::new();
+    for root in ["src", "crates/core/src"].map(|root| top.join(root)) {
+        let mut found = Vec::new();
+        sources(&root, &mut found);
+        for path in found {
+            let below = path.strip_prefix(&root).unwrap().to_string_lossy();
+            all.push((below.into_owned(), fs::read_to_string(&path).unwrap()));
+        }
+    }
+    all
 }
 
 fn imports(text: &str) -> impl Iterator<Item = &str> {

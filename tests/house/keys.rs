@@ -47,7 +47,7 @@ async fn a_period_that_cannot_be_is_refused() {
             .await;
         assert!(refusal.contains("rotation_period"), "{refusal}");
     }
-    let rsa = include_str!("../../src/jose/signer/test_rsa_pkcs8.pem");
+    let rsa = include_str!("../../crates/core/src/jose/signer/test_rsa_pkcs8.pem");
     let rsa = json!({ "algorithm": "RS256", "private_key": rsa, "rotation_period": "24h" });
     assert!(world.refused("keys/rs", rsa).await.contains("RS256"));
     assert!(world.read("keys/rs").await.is_none());

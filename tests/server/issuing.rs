@@ -48,7 +48,7 @@ fn every_kind_of_key_verifies_and_rotation_overlaps() {
     let example = Example::secrets(Bao::dev());
     let rsa = std::fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/jose/signer/test_rsa_pkcs8.pem"
+        "/crates/core/src/jose/signer/test_rsa_pkcs8.pem"
     ))
     .unwrap();
     example

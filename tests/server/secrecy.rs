@@ -29,7 +29,7 @@ fn secrets_are_nowhere_but_in_the_answer_that_issues() {
 
     let pem = fs::read_to_string(concat!(
         env!("CARGO_MANIFEST_DIR"),
-        "/src/jose/signer/test_rsa_pkcs8.pem"
+        "/crates/core/src/jose/signer/test_rsa_pkcs8.pem"
     ))
     .unwrap();
     secrets.extend(

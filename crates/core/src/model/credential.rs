@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::decision::AccessRequest;
+use crate::model::identity::Presence;
 use crate::model::ids::{AgentId, CredentialId, DelegationId, EntityId, TargetName};
 use crate::model::time::{Timestamp, Ttl};
 
@@ -109,6 +110,18 @@ pub enum Standing {
     Suspended,
     /// It does not hold, and never will.
     Void,
+}
+
+/// How a credential stands for an entity, all else being well.
+impl From<Presence> for Standing {
+    fn from(presence: Presence) -> Self {
+        match presence {
+            Presence::Present => Self::Active,
+            // Either can be undone.
+            Presence::Disabled | Presence::Moved => Self::Suspended,
+            Presence::Merged | Presence::Gone => Self::Void,
+        }
+    }
 }
 
 impl Standing {

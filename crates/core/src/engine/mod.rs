@@ -10,7 +10,7 @@ pub mod condition;
 mod decide;
 mod decision;
 pub mod diagnostic;
-pub(crate) mod duration;
+pub mod duration;
 mod evaluate;
 mod explain;
 pub mod facts;

@@ -6,7 +6,7 @@ use crate::model::time::Ttl;
 ///
 /// # Errors
 /// A sentence that says what to write.
-pub(crate) fn parse(text: &str) -> Result<Ttl, String> {
+pub fn parse(text: &str) -> Result<Ttl, String> {
     let wrong = || format!("`{text}` is not a duration; write `90s`, `5m`, `1h30m` or `7d`");
     let mut rest = text;
     let mut seconds = 0_u64;
