@@ -3,9 +3,12 @@
 
 pub mod args;
 mod environment;
+#[cfg(test)]
+mod fake;
 pub mod policy;
 pub mod register;
 pub mod report;
+mod server;
 mod suite;
 
 use self::args::{Command, Policy};

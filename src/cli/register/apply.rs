@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::plan::{Kind, Mount, Plan};
-use super::server::Api;
+use super::plan::{Mount, Plan};
+use crate::cli::server::{Api, Failure};
 
 /// Does it all, and says what was done.
 pub(super) fn apply(plan: &Plan, server: &impl Api) -> Result<String, String> {
@@ -25,7 +25,7 @@ pub(super) fn apply(plan: &Plan, server: &impl Api) -> Result<String, String> {
             mount.sha256
         );
         let existing = existing(mount, server)?;
-        let shown = shown(mount);
+        let shown = mount.shown();
         match &existing {
             None => {
                 enable(mount, server)?;
@@ -49,15 +49,7 @@ pub(super) fn apply(plan: &Plan, server: &impl Api) -> Result<String, String> {
     Ok(done)
 }
 
-/// The path as one uses it.
-fn shown(mount: &Mount) -> String {
-    match mount.kind {
-        Kind::Secret => format!("{}/", mount.path),
-        Kind::Auth => format!("auth/{}/", mount.path),
-    }
-}
-
-fn register(mount: &Mount, server: &impl Api) -> Result<(), String> {
+fn register(mount: &Mount, server: &impl Api) -> Result<Value, Failure> {
     let path = format!(
         "sys/plugins/catalog/{}/{}",
         mount.kind.catalog(),
@@ -85,7 +77,7 @@ fn existing(mount: &Mount, server: &impl Api) -> Result<Option<Value>, String> {
     } else {
         Err(format!(
             "{} is taken by a mount of type `{found}`; choose another with --{}-path",
-            shown(mount),
+            mount.shown(),
             mount.kind.command()
         ))
     }
@@ -95,7 +87,7 @@ fn field<'v>(info: &'v Value, name: &str) -> &'v str {
     info.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-fn enable(mount: &Mount, server: &impl Api) -> Result<(), String> {
+fn enable(mount: &Mount, server: &impl Api) -> Result<Value, Failure> {
     let body = json!({
         "type": mount.plugin,
         "description": mount.description,
@@ -104,7 +96,7 @@ fn enable(mount: &Mount, server: &impl Api) -> Result<(), String> {
     server.write(&format!("{}/{}", mount.kind.table(), mount.path), &body)
 }
 
-fn tune(mount: &Mount, server: &impl Api) -> Result<(), String> {
+fn tune(mount: &Mount, server: &impl Api) -> Result<Value, Failure> {
     let mut body = json!({ "plugin_version": mount.version });
     if let Some(body) = body.as_object_mut() {
         for (setting, values) in mount.tune.settings() {
@@ -120,41 +112,16 @@ fn tune(mount: &Mount, server: &impl Api) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::fake::Fake;
     use crate::cli::register::binary::Binary;
     use crate::cli::register::manifest::Manifest;
-    use std::cell::RefCell;
+    use crate::cli::register::plan::Kind;
 
-    /// Has `mounts`, and keeps what is written.
-    struct Fake {
-        mounts: Value,
-        written: RefCell<Vec<String>>,
-        refuses: &'static str,
-    }
-
-    impl Fake {
-        fn with(mounts: Value) -> Self {
-            Self {
-                mounts,
-                written: RefCell::default(),
-                refuses: "nothing",
-            }
-        }
-    }
-
-    impl Api for Fake {
-        fn read(&self, _path: &str) -> Result<Value, String> {
-            Ok(json!({ "data": self.mounts }))
-        }
-
-        fn write(&self, path: &str, _body: &Value) -> Result<(), String> {
-            if path.contains(self.refuses) {
-                return Err(format!(
-                    "POST {path}: the server answered 403: permission denied"
-                ));
-            }
-            self.written.borrow_mut().push(path.to_owned());
-            Ok(())
-        }
+    fn with(mounts: &Value) -> Fake {
+        let mut server = Fake::default();
+        server.answers("sys/mounts", mounts.clone());
+        server.answers("sys/auth", mounts.clone());
+        server
     }
 
     fn plan() -> Plan {
@@ -168,10 +135,10 @@ mod tests {
 
     #[test]
     fn a_fresh_server_gets_everything() {
-        let server = Fake::with(json!({}));
+        let server = with(&json!({}));
         apply(&plan(), &server).unwrap();
         assert_eq!(
-            server.written.into_inner(),
+            server.paths(),
             [
                 "sys/plugins/catalog/secret/agentic",
                 "sys/mounts/agentic",
@@ -188,11 +155,11 @@ mod tests {
         let plan = plan();
         let sha256 = &plan.mounts[0].sha256;
         let info = json!({ "type": "agentic", "running_sha256": sha256 });
-        let server = Fake::with(json!({ "agentic/": info }));
+        let server = with(&json!({ "agentic/": info }));
         let done = apply(&plan, &server).unwrap();
         assert!(done.contains("is enabled   auth/agentic/"), "{done}");
         assert_eq!(
-            server.written.into_inner(),
+            server.paths(),
             [
                 "sys/plugins/catalog/secret/agentic",
                 "sys/mounts/agentic/tune",
@@ -205,9 +172,9 @@ mod tests {
     #[test]
     fn another_binary_is_loaded_once() {
         let info = json!({ "type": "agentic", "running_sha256": "00" });
-        let server = Fake::with(json!({ "agentic/": info }));
+        let server = with(&json!({ "agentic/": info }));
         apply(&plan(), &server).unwrap();
-        let written = server.written.into_inner();
+        let written = server.paths();
         let reloads = written.iter().filter(|path| path.contains("reload"));
         assert_eq!(reloads.count(), 1);
         assert!(written.last().unwrap().contains("reload"));
@@ -215,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_path_of_another_type_is_left_alone() {
-        let server = Fake::with(json!({ "agentic/": { "type": "kv" } }));
+        let server = with(&json!({ "agentic/": { "type": "kv" } }));
         let error = apply(&plan(), &server).unwrap_err();
         assert_eq!(
             error,
@@ -225,8 +192,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_path() {
-        let mut server = Fake::with(json!({}));
-        server.refuses = "sys/mounts";
+        let mut server = with(&json!({}));
+        server.refuses("sys/mounts/");
         let error = apply(&plan(), &server).unwrap_err();
         assert_eq!(
             error,

@@ -6,17 +6,16 @@ mod binary;
 mod manifest;
 mod plan;
 mod print;
-mod server;
 
 use std::path::PathBuf;
 
 use self::binary::Binary;
 use self::manifest::Manifest;
 use self::plan::{Kind, Plan};
-use self::server::Server;
 use super::args::Register;
 use super::environment::Environment;
 use super::policy::Report;
+use super::server::Server;
 
 /// Installs the plugin, or prints how.
 pub(super) fn run(options: &Register, environment: &Environment) -> Report {

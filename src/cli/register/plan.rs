@@ -30,6 +30,16 @@ pub(super) struct Mount {
     pub(super) tune: Tune,
 }
 
+impl Mount {
+    /// The path as one uses it.
+    pub(super) fn shown(&self) -> String {
+        match self.kind {
+            Kind::Secret => format!("{}/", self.path),
+            Kind::Auth => format!("auth/{}/", self.path),
+        }
+    }
+}
+
 /// The two types of plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
