@@ -57,6 +57,10 @@ pub enum Command {
     /// already so is left alone, and a new binary replaces the old one.
     Register(Register),
 
+    /// Upgrade a server from 0.1.
+    #[command(subcommand)]
+    Upgrade(Upgrade),
+
     /// Tell from a server's audit log who did what for whom and why.
     ///
     /// Reads the files of a `file` audit device of OpenBao or Vault, and shows
@@ -130,6 +134,29 @@ impl ServerCli {
             Self::Vault => "vault",
         }
     }
+}
+
+/// What to do about an upgrade.
+#[derive(Debug, Subcommand)]
+pub enum Upgrade {
+    /// Say for whom a server of 0.1 would change, and what to write so that it
+    /// does not. Changes nothing.
+    ///
+    /// Takes address and token as `register` does. The token may read
+    /// `sys/policies/acl`, `sys/mounts`, `sys/auth`, `identity/` and what governs
+    /// the mounts; what it may not read is said, and not looked at. The exit
+    /// status is 0 if nothing stands in the way, 1 if something would change for
+    /// somebody, and 2 if not all could be looked at.
+    Check(UpgradeCheck),
+}
+
+/// Where to look.
+#[derive(Args, Clone, Debug)]
+pub struct UpgradeCheck {
+    /// A mount, with `auth/` if it is an auth method. Can be repeated [default:
+    /// all mounts of the type `agentic`].
+    #[arg(long = "mount", value_name = "PATH")]
+    pub mounts: Vec<String>,
 }
 
 /// What to do with policies.

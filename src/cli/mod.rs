@@ -2,6 +2,7 @@
 //! printing is for `main`.
 
 pub mod args;
+pub mod defaults;
 mod environment;
 #[cfg(test)]
 mod fake;
@@ -10,8 +11,9 @@ pub mod register;
 pub mod report;
 mod server;
 mod suite;
+mod upgrade;
 
-use self::args::{Command, Policy};
+use self::args::{Command, Policy, Upgrade};
 use self::environment::Environment;
 use self::policy::Report;
 
@@ -20,6 +22,7 @@ use self::policy::Report;
 pub fn run(command: Command) -> Report {
     match command {
         Command::Register(options) => register::run(&options, &Environment::read()),
+        Command::Upgrade(Upgrade::Check(options)) => upgrade::check(&options, &Environment::read()),
         Command::Report(options) => report::run(&options),
         Command::Policy(Policy::Check { files }) => policy::check(&files),
         Command::Policy(Policy::Test { directory }) => policy::test(&directory),
