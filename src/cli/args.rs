@@ -106,6 +106,10 @@ pub struct Register {
     #[arg(long)]
     pub no_auth: bool,
 
+    /// Go on, even if your own token would not govern a mount of 0.1 any more.
+    #[arg(long)]
+    pub force: bool,
+
     /// Print the commands that would do the same, and do nothing.
     #[arg(long)]
     pub print: bool,

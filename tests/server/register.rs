@@ -47,7 +47,7 @@ fn a_refusal_of_the_server_is_passed_on() {
     assert!(!output.status.success());
     let said = said(&output);
     assert!(
-        said.starts_with("POST sys/plugins/catalog/secret/agentic: the server answered 403: "),
+        said.starts_with("GET sys/mounts: the server answered 403: "),
         "{said}"
     );
     assert!(said.contains("permission denied"), "{said}");

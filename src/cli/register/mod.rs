@@ -3,6 +3,7 @@
 
 mod apply;
 mod binary;
+mod guard;
 mod manifest;
 mod plan;
 mod print;
@@ -55,10 +56,12 @@ fn attempt(options: &Register, environment: &Environment) -> Result<String, Stri
         return Ok(print::commands(&plan, options.cli));
     }
     let server = Server::connect(environment)?;
+    let mut said = guard::check(&plan, &server, options.force)?;
     if let Some(copy) = &plan.copy {
         binary.install(copy)?;
     }
-    apply::apply(&plan, &server)
+    said.push_str(&apply::apply(&plan, &server)?);
+    Ok(said)
 }
 
 fn path_of_binary(options: &Register) -> Result<PathBuf, String> {
