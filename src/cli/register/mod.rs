@@ -3,6 +3,7 @@
 
 mod apply;
 mod binary;
+mod group;
 mod guard;
 mod manifest;
 mod plan;
@@ -61,6 +62,7 @@ fn attempt(options: &Register, environment: &Environment) -> Result<String, Stri
         binary.install(copy)?;
     }
     said.push_str(&apply::apply(&plan, &server)?);
+    said.push_str(&group::ensure(&server));
     Ok(said)
 }
 

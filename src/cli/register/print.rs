@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::plan::{Mount, Plan};
 use crate::cli::args::ServerCli;
+use crate::cli::defaults::{AGENTS_GROUP, GROUP_METADATA};
 
 /// What to type to do the same by hand.
 pub(super) fn commands(plan: &Plan, cli: ServerCli) -> String {
@@ -22,6 +23,7 @@ pub(super) fn commands(plan: &Plan, cli: ServerCli) -> String {
         enable(&mut text, mount, cli);
         tune(&mut text, mount, cli);
     }
+    group(&mut text, cli);
     if let Some(mount) = plan.mounts.first() {
         let _ = writeln!(
             text,
@@ -67,6 +69,17 @@ fn tune(text: &mut String, mount: &Mount, cli: &str) {
         }
     }
     let _ = writeln!(text, " \\\n  {}\n", quoted(&format!("{}/", mount.path)));
+}
+
+fn group(text: &mut String, cli: &str) {
+    let (key, value) = GROUP_METADATA;
+    let _ = writeln!(
+        text,
+        "# once, where there is no such group\n\
+         {cli} read identity/group/name/{AGENTS_GROUP} || \\\n  \
+         {cli} write identity/group name={AGENTS_GROUP} type=internal metadata={}\n",
+        quoted(&format!("{key}={value}"))
+    );
 }
 
 /// A word for the shell.
