@@ -28,3 +28,4 @@ mod report_chain;
 mod secrecy;
 mod support;
 mod surface;
+mod upgrade;
