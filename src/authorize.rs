@@ -20,13 +20,13 @@ use crate::engine::facts::{
 use crate::engine::{self, Decision, Permit};
 use crate::framework::error::{Error, Result};
 use crate::framework::system::Group;
-use crate::identity::settings::IdentitySettings;
+use crate::identity::upkeep::owner_gone;
 use crate::identity::{caller, human, presence};
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::consent::HumanConsent;
 use crate::model::decision::{AccessRequest, Outcome, Reason};
-use crate::model::identity::{Consequence, Presence};
+use crate::model::identity::Presence;
 use crate::model::ids::{DecisionId, EntityId, PolicyName};
 use crate::model::time::Ttl;
 use crate::state::Cx;
@@ -392,26 +392,11 @@ async fn subject(cx: &Cx, id: &EntityId) -> Result<Option<(Subject, Vec<Group>)>
         is_human,
         groups: groups
             .iter()
-            .map(|group| group.name.to_lowercase())
+            .map(|group| group.name.clone())
             .collect::<BTreeSet<_>>(),
         metadata: entity.metadata,
     };
     Ok(Some((subject, groups)))
-}
-
-/// Whether whoever answers for an agent is disabled or gone; asked only where
-/// something follows from it.
-///
-/// # Errors
-/// If the host does not say.
-pub async fn owner_gone(cx: &Cx, identity: &IdentitySettings, agent: &Agent) -> Result<bool> {
-    match &agent.owner_entity_id {
-        Some(owner) if identity.owner_gone != Consequence::Ignore => {
-            let found = cx.system.entity(owner).await?;
-            Ok(!presence::of(owner, found.as_ref()).is_present())
-        }
-        Some(_) | None => Ok(false),
-    }
 }
 
 fn explained(

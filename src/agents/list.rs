@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::activity::Sort;
-use crate::authorize::owner_gone;
 use crate::decisions::entry::{Entry, Kind};
 use crate::decisions::log;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::Result;
 use crate::framework::response::{Listing, Reply};
 use crate::identity::presence;
+use crate::identity::upkeep::owner_gone;
 use crate::model::agent::{Agent, FormerAgent, Status};
 use crate::model::decision::Outcome;
 use crate::model::ids::{AgentId, AgentName, EntityId};

@@ -313,6 +313,11 @@ impl AgentStore {
         if let Some(agent) = self.by_entity(entity).await? {
             return Ok(Some(Trace::Agent(agent)));
         }
+        for id in self.seen_with(aliases) {
+            if let Some(agent) = self.get(&id).await? {
+                return Ok(Some(Trace::Agent(agent)));
+            }
+        }
         let mut former = None;
         for key in marks::keys_of(entity, aliases) {
             for id in self.marks.of(&key).await?.iter() {
@@ -325,6 +330,16 @@ impl AgentStore {
             }
         }
         Ok(former.map(Trace::Former))
+    }
+
+    /// The agents that were seen with one of these aliases, of what waits to be
+    /// remembered.
+    fn seen_with(&self, aliases: &BTreeSet<AliasKey>) -> Vec<AgentId> {
+        let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter()
+            .filter(|(_, seen)| !seen.aliases.is_disjoint(aliases))
+            .map(|(id, _)| id.clone())
+            .collect()
     }
 
     /// Takes note of the aliases that an agent's entity was seen with, and of the
@@ -349,21 +364,37 @@ impl AgentStore {
     /// # Errors
     /// If storage fails; then it is seen again.
     pub async fn remember(&self) -> Result<()> {
-        let all = std::mem::take(&mut *self.seen.lock().unwrap_or_else(PoisonError::into_inner));
+        let all = self
+            .seen
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        // Each is dropped once it is stored, so that at no moment it is known nowhere.
         for (id, seen) in all {
             let stored = self.update(&id, |agent| {
-                agent.aliases.extend(seen.aliases);
+                agent.aliases.extend(seen.aliases.iter().cloned());
                 if agent.issuer_record.is_none() && !agent.issuer.is_empty() {
-                    agent.issuer_record = seen.issuer;
+                    agent.issuer_record.clone_from(&seen.issuer);
                 }
                 Ok(())
             });
             match stored.await {
-                Ok(_) | Err(Error::NotFound(_)) => {}
+                Ok(_) | Err(Error::NotFound(_)) => self.is_remembered(&id, &seen),
                 Err(problem) => return Err(problem),
             }
         }
         Ok(())
+    }
+
+    /// What was seen is stored; what was seen since is not.
+    fn is_remembered(&self, id: &AgentId, stored: &Seen) {
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seen) = all.get_mut(id) {
+            seen.aliases.retain(|alias| !stored.aliases.contains(alias));
+            if seen.aliases.is_empty() {
+                all.remove(id);
+            }
+        }
     }
 
     /// The ids of deleted agents, oldest registration first.
@@ -391,6 +422,13 @@ impl AgentStore {
         let Some(former) = self.former(id).await? else {
             return Ok(None);
         };
+        // A removal that was cut short leaves both.
+        if self.get(id).await?.is_some() {
+            return Err(Error::Conflict(format!(
+                "the agent `{}` is still registered: delete it first",
+                former.name
+            )));
+        }
         let keys = marks::keys_of(&former.entity_id, &former.aliases);
         let (mut writes, keys) = self.marks.clearing(id, keys).await?;
         writes.push(self.marks.former.delete(id.as_str()));
@@ -463,6 +501,12 @@ impl AgentStore {
         };
         let (likeness, entity) = (agent.name.likeness(), agent.entity_id.as_str());
         let former = former(&agent);
+        let mut former = former;
+        let seen = {
+            let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get(id).cloned().unwrap_or_default()
+        };
+        former.aliases.extend(seen.aliases);
         let mut known = (*agent).clone();
         known.aliases.clone_from(&former.aliases);
         // What is kept goes before the record, so that at no moment it is nobody;

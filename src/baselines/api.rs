@@ -153,12 +153,13 @@ impl Endpoint<State> for WriteEntityBaseline {
                 "there is no such identity entity; create it under `identity/entity` first",
             ));
         }
-        let key = self.entity_id.as_str();
-        cx.check_new(cx.baselines.entities.get(key).await?.is_some())?;
-        let stored = cx.baselines.entities.store(key, self.policies).await;
-        cx.baselines.changed();
+        let check = |is| cx.check_new(is);
+        let stored = cx
+            .baselines
+            .put_entity(&self.entity_id, self.policies, check)
+            .await?;
         Ok(BaselineView {
-            policies: stored?.to_vec(),
+            policies: stored.to_vec(),
         }
         .into())
     }

@@ -13,6 +13,7 @@ use crate::framework::snapshot::Snapshot;
 use crate::framework::storage::Storage;
 use crate::framework::system::Group;
 use crate::model::ids::{EntityId, PolicyName};
+use crate::model::text::folded;
 use crate::model::time::{Timestamp, Ttl};
 
 /// How long after the first sight of a group its id is stored.
@@ -102,7 +103,7 @@ impl Record for GroupBaseline {
 /// that differ by case for one.
 #[must_use]
 pub fn group_key(name: &str) -> String {
-    name.to_lowercase()
+    folded(name)
 }
 
 /// All baselines of groups, by what finds them.
@@ -303,6 +304,24 @@ impl BaselineStore {
     async fn put(&self, key: &str, baseline: OfGroup) -> Result<Arc<OfGroup>> {
         let stored = self.groups.store(key, baseline).await;
         self.index.forget();
+        stored
+    }
+
+    /// Writes the baseline of an entity. `check` is told whether there is one
+    /// already.
+    ///
+    /// # Errors
+    /// What `check` refuses, or if storage fails.
+    pub async fn put_entity(
+        &self,
+        entity: &EntityId,
+        policies: Vec<PolicyName>,
+        check: impl FnOnce(bool) -> Result<()> + Send,
+    ) -> Result<Arc<Vec<PolicyName>>> {
+        let _one_at_a_time = self.writing.lock().await;
+        check(self.entities.get(entity.as_str()).await?.is_some())?;
+        let stored = self.entities.store(entity.as_str(), policies).await;
+        self.changed();
         stored
     }
 

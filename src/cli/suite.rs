@@ -293,7 +293,7 @@ impl Given {
                 .groups
                 .iter()
                 .flatten()
-                .map(|group| group.to_lowercase())
+                .map(|group| group.clone())
                 .collect(),
             metadata: self.subject.metadata.clone().unwrap_or_default(),
         })

@@ -34,19 +34,24 @@ const WORDS: [&str; 128] = [
 pub struct Seen(String);
 
 impl Seen {
-    /// The word of a request for authority, as `human` reads it.
+    /// The word of a request for authority, as `human` reads it now in `text`.
     ///
     /// # Errors
     /// If storage fails; on a read-only node of a fresh mount, with the text that
     /// forwards.
-    pub async fn of_delegation(cx: &Cx, one: &Delegation, human: &EntityId) -> Result<Self> {
+    pub async fn of_delegation(
+        cx: &Cx,
+        one: &Delegation,
+        text: &str,
+        human: &EntityId,
+    ) -> Result<Self> {
         let shown = serde_json::json!([
             "delegation",
             one.id,
             human,
             one.agent,
             one.agent_epoch,
-            one.text,
+            text,
             one.scope,
             one.purpose,
             one.ttl,

@@ -7,6 +7,7 @@ use crate::consents::seen::{self, Seen};
 use crate::consents::{binding, receipt, words};
 use crate::delegations::input::{self, Given, Terms};
 use crate::delegations::store::Whose;
+use crate::delegations::view;
 use crate::framework::error::{Error, Result};
 use crate::identity::{admit, caller};
 use crate::model::agent::Agent;
@@ -127,7 +128,8 @@ pub async fn approve(
                 .to_owned(),
         ));
     }
-    Seen::of_delegation(cx, &present, human)
+    let asked = view::question(cx, &present).await?;
+    Seen::of_delegation(cx, &present, &asked, human)
         .await?
         .check(&seen)?;
     let terms_now = terms.narrowed(given)?;
@@ -137,7 +139,7 @@ pub async fn approve(
 
     let until = cx.now.plus(terms_now.ttl);
     let agreed = words::granted(&agent, &terms_now.wanted(), until);
-    let text = format!("{} Agreed: {agreed}", present.text);
+    let text = format!("{asked} Agreed: {agreed}");
     let mut next = (*present).clone();
     next.subject = Some(human.clone());
     next.code = None;

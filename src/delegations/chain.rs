@@ -7,7 +7,7 @@ use crate::delegations::input;
 use crate::delegations::store::Whose;
 use crate::engine::facts::{Actor, Hop};
 use crate::framework::error::Result;
-use crate::identity::presence;
+use crate::identity::{presence, upkeep};
 use crate::model::agent::Agent;
 use crate::model::decision::AccessRequest;
 use crate::model::delegation::Delegation;
@@ -56,11 +56,11 @@ async fn relay(cx: &Cx, delegation: &Delegation, library: &Library) -> Result<Op
     let Some(agent) = cx.agents.get(&delegation.agent).await? else {
         return Ok(None);
     };
+    let identity = cx.identity.get().await?;
     Ok(Some(Actor {
         ceiling: library.ceiling(&agent),
         presence: presence::of_agent(cx, &agent).await?,
-        // Whoever is asked for is told of whom they answer for.
-        owner_gone: false,
+        owner_gone: upkeep::owner_gone(cx, &identity, &agent).await?,
         agent,
     }))
 }

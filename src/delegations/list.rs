@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::delegations::store::Whose;
-use crate::delegations::view::{brief, standing};
+use crate::delegations::view::{brief, known_to_agent, standing};
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
@@ -54,8 +54,9 @@ impl Endpoint<State> for ListDelegations {
                 "your token has no identity entity, so no delegation is yours; operators list all under `oversight/delegations`".to_owned(),
             ));
         };
-        let page = Page::new(&self.status, &self.after, self.limit)?;
+        let mut page = Page::new(&self.status, &self.after, self.limit)?;
         let agent = cx.agents.by_entity(entity).await?;
+        page.is_for_agent = agent.is_some();
         let whose = match &agent {
             Some(agent) => Whose::Agent(&agent.id),
             None => Whose::Subject(entity),
@@ -89,6 +90,8 @@ pub struct Page<'a> {
     status: &'a str,
     after: Option<DelegationId>,
     limit: usize,
+    // Agents are not told why somebody is no human.
+    is_for_agent: bool,
 }
 
 impl<'a> Page<'a> {
@@ -118,6 +121,7 @@ impl<'a> Page<'a> {
             status,
             after,
             limit: usize::try_from(limit).unwrap_or_default(),
+            is_for_agent: false,
         })
     }
 
@@ -148,7 +152,11 @@ impl<'a> Page<'a> {
                     .filter(|one| self.status.is_empty() || standing(one, cx.now) == self.status);
                 if let Some(delegation) = found {
                     let problem = problems.of(cx, delegation.subject.as_ref()).await?;
-                    let info = brief(&delegation, &problem, cx.now);
+                    let problem = match problem.is_empty() {
+                        false if self.is_for_agent => known_to_agent(&delegation),
+                        _ => &problem,
+                    };
+                    let info = brief(&delegation, problem, cx.now);
                     listing.key_info.insert(id.to_string(), info);
                     listing.keys.push(id.to_string());
                 }

@@ -84,7 +84,7 @@ impl Endpoint<State> for OverseeDelegation {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<DelegationView>> {
         match cx.delegations.get(&self.id).await? {
-            Some(delegation) => Ok(DelegationView::of(cx, &delegation).await?.into()),
+            Some(delegation) => Ok(DelegationView::whole(cx, &delegation).await?.into()),
             None => Err(unknown(&self.id)),
         }
     }
@@ -111,6 +111,6 @@ impl Endpoint<State> for OverrideDelegation {
         needed(&self.reason)?;
         let revoked = answer::revoke(cx, &self.id, true, self.reason).await?;
         events::delegation(cx, Kind::DelegationRevoke, &revoked).await;
-        Ok(DelegationView::of(cx, &revoked).await?.into())
+        Ok(DelegationView::whole(cx, &revoked).await?.into())
     }
 }

@@ -5,6 +5,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::consents::seen::Seen;
+use crate::consents::words;
+use crate::delegations::input::Terms;
 use crate::framework::error::Result;
 use crate::identity::human;
 use crate::model::agent::Mode;
@@ -28,6 +30,29 @@ pub fn standing(delegation: &Delegation, now: Timestamp) -> &'static str {
         | DelegationStatus::Denied
         | DelegationStatus::Revoked => delegation.status.as_str(),
     }
+}
+
+/// What an agent is told where a subject counts as no human: nothing before the
+/// subject has agreed to anything, and never why.
+#[must_use]
+pub const fn known_to_agent(delegation: &Delegation) -> &'static str {
+    if delegation.consent.is_some() {
+        "the subject does not count as a human any more"
+    } else {
+        ""
+    }
+}
+
+/// What the human is asked, by what is known of the agent now.
+///
+/// # Errors
+/// If storage fails.
+pub async fn question(cx: &Cx, delegation: &Delegation) -> Result<String> {
+    let agent = cx.agents.get(&delegation.agent).await?;
+    Ok(agent.map_or_else(
+        || delegation.text.clone(),
+        |agent| words::requested(&agent, &Terms::of(delegation).wanted()),
+    ))
 }
 
 /// A delegation, as it is read by those it concerns.
@@ -89,16 +114,32 @@ impl DelegationView {
     /// # Errors
     /// If storage or the host cannot say.
     pub async fn question(cx: &Cx, delegation: &Delegation, human: &EntityId) -> Result<Self> {
-        let mut view = Self::of(cx, delegation).await?;
+        let mut view = Self::whole(cx, delegation).await?;
         if delegation.is_waiting(cx.now) {
-            let seen = Seen::of_delegation(cx, delegation, human).await?;
-            view.text = format!("{} {}", view.text, seen.sentence());
+            let text = question(cx, delegation).await?;
+            let seen = Seen::of_delegation(cx, delegation, &text, human).await?;
+            view.text = format!("{text} {}", seen.sentence());
             seen.as_str().clone_into(&mut view.seen);
         }
         Ok(view)
     }
 
-    /// The view of a delegation at the request's time.
+    /// The view for its subject, and for those who govern.
+    ///
+    /// # Errors
+    /// If storage or the host cannot say.
+    pub async fn whole(cx: &Cx, delegation: &Delegation) -> Result<Self> {
+        let mut view = Self::of(cx, delegation).await?;
+        if let Some(subject) = &delegation.subject {
+            let why_not = human::why_not(cx, subject).await?;
+            view.subject_problem = why_not.map(|why| why.to_string()).unwrap_or_default();
+        }
+        Ok(view)
+    }
+
+    /// The view of a delegation at the request's time, for anybody it concerns. Why
+    /// its subject is no human, agents are not told: it says with whom somebody is
+    /// in a group, and how they log in.
     ///
     /// # Errors
     /// If storage or the host cannot say.
@@ -146,7 +187,9 @@ impl DelegationView {
                 .unwrap_or_default(),
             text: delegation.text.clone(),
             seen: String::new(),
-            subject_problem: why_not.map(|why| why.to_string()).unwrap_or_default(),
+            subject_problem: why_not
+                .map(|_| known_to_agent(delegation).to_owned())
+                .unwrap_or_default(),
             answered_at: OptionalTime(answer.map(|answer| answer.at)),
             answered_by: answer.map(|answer| answer.by.clone()).unwrap_or_default(),
             reason: answer

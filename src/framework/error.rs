@@ -47,7 +47,7 @@ pub enum Error {
 /// # Errors
 /// [`Error::Invalid`] if there is none.
 pub fn needed(reason: &Description) -> Result<&str> {
-    if reason.as_str().trim().is_empty() {
+    if !reason.as_str().chars().any(char::is_alphanumeric) {
         return Err(Error::field("reason", "may not be empty: say why"));
     }
     Ok(reason.as_str())

@@ -12,6 +12,7 @@ use crate::framework::error::Error;
 use crate::identity::caller::{self, Caller};
 use crate::identity::presence;
 use crate::identity::settings::has_group;
+use crate::identity::upkeep;
 use crate::model::agent::{Agent, Status};
 use crate::model::decision::Reason;
 use crate::model::identity::Presence;
@@ -89,6 +90,10 @@ async fn usual(cx: &Cx, acts: bool) -> Result<(), Refused> {
         .as_ref()
         .filter(|_| acts)
         .and_then(|agent| inability(agent, caller.presence, cx));
+    let reason = match (&caller.agent, reason) {
+        (Some(agent), None) if acts => upkeep::bars(cx, agent).await?,
+        (_, reason) => reason,
+    };
     match reason {
         Some(reason) => Err(refused(
             "agent",
@@ -137,6 +142,11 @@ async fn governs(cx: &Cx) -> Result<(), Refused> {
         };
         return Err(agent_governs(as_what, &trace));
     }
+    // The host lets who holds a token role of some kind choose such an entity.
+    let aliases = caller.entity.as_ref().map(|entity| &entity.aliases);
+    if aliases.is_some_and(|aliases| aliases.iter().all(|alias| alias.mount_type == "token")) {
+        without_entity(cx).await?;
+    }
     let settings = cx.identity.get().await?;
     if settings.agent_groups.is_empty() {
         return Ok(());
@@ -165,7 +175,7 @@ fn known(caller: &Caller) -> Result<(), Refused> {
         Presence::Disabled => "is disabled",
         Presence::Moved => "has no alias any more that this mount can see",
         Presence::Merged => "was merged into another",
-        Presence::Gone => "is not there",
+        Presence::Gone => "is not there, or is of another namespace than this mount",
     };
     Err(refused(
         "entity_gone",
@@ -198,6 +208,6 @@ async fn without_entity(cx: &Cx) -> Result<(), Refused> {
     }
     Err(refused(
         "no_entity",
-        "your token has no identity entity, and `operators_without_entity` under `config/identity` is false: log in through an auth method",
+        "nobody logged in for your token, so that it has no identity entity, or one of its maker's choice, and `operators_without_entity` under `config/identity` is false: log in through an auth method",
     ))
 }

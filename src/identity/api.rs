@@ -107,12 +107,27 @@ impl Endpoint<State> for WriteIdentity {
     type Output = IdentityView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<IdentityView>> {
+        // What says nothing does not make the defaults of today somebody's choice.
+        if self.is_empty() {
+            let written = cx.identity.written().await?.is_some();
+            return Ok(IdentityView::of(&*cx.identity.get().await?, written).into());
+        }
         let stored = cx.identity.update(|settings| self.apply(settings)).await?;
         Ok(IdentityView::of(&stored, true).into())
     }
 }
 
 impl WriteIdentity {
+    const fn is_empty(&self) -> bool {
+        self.human_auth_methods.is_none()
+            && self.humans.is_none()
+            && self.not_humans.is_none()
+            && self.agent_groups.is_none()
+            && self.operators_without_entity.is_none()
+            && self.owner_gone.is_none()
+            && self.review_overdue.is_none()
+    }
+
     fn apply(self, settings: &mut IdentitySettings) -> Result<()> {
         for (field, given, place) in [
             (

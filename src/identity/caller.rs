@@ -12,7 +12,10 @@ use crate::state::Cx;
 
 /// How every token of a login is called, between the mount's name, which the
 /// host puts before it, and the agent's.
-pub const LOGIN_NAME: &str = "agent:";
+pub const LOGIN_NAME: &str = "agentic-login:";
+
+/// The same in 0.1.
+const LOGIN_NAME_0_1: &str = "agent:";
 
 /// Who makes a request, as far as the host says.
 #[derive(Debug)]
@@ -81,16 +84,24 @@ async fn with_entity(cx: &Cx, id: &EntityId) -> Result<Caller> {
 }
 
 /// The agent that a token without an entity is for, if its whole display name is
-/// that of a login: the mount's name, then [`LOGIN_NAME`], then an agent's.
-/// Tokens of a human's or workload's login have an entity, and are known by its
-/// aliases; of others, the host makes the name begin with `token`.
+/// that of a login: the mount's name, which may be any, a hyphen, then
+/// [`LOGIN_NAME`] and an agent's name to the end. Tokens of a human's or
+/// workload's login have an entity, and are known by its aliases. Who makes a
+/// token of their own cannot choose such a name: the hosts take the `:` out.
 #[must_use]
 fn login_name(display_name: &str) -> Option<&str> {
-    let (before, name) = display_name.split_once(LOGIN_NAME)?;
-    let mount = before.strip_suffix('-')?;
+    let by = |marker| {
+        let (before, name) = display_name.rsplit_once(marker)?;
+        let mount = before.strip_suffix('-')?;
+        (!mount.is_empty() && name.parse::<AgentName>().is_ok()).then_some((mount, name))
+    };
+    let today = by(LOGIN_NAME).map(|(_, name)| name);
+    // A Kubernetes account may be called so too.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let is_mount = !mount.is_empty() && mount.chars().all(plain) && !mount.starts_with("token");
-    (is_mount && name.parse::<AgentName>().is_ok()).then_some(name)
+    today.or_else(|| {
+        let (mount, name) = by(LOGIN_NAME_0_1)?;
+        mount.chars().all(plain).then_some(name)
+    })
 }
 
 #[cfg(test)]
@@ -100,6 +111,13 @@ mod tests {
     #[test]
     fn display_names_are_compared_whole() {
         for (name, agent) in [
+            ("agentic-agentic-login:bot", Some("bot")),
+            ("token-agents-x-agentic-login:b.o-t", Some("b.o-t")),
+            ("ag@prod-sub:x-agentic-login:bot", Some("bot")),
+            ("café-agentic-login:bot", Some("bot")),
+            ("agentic-login:bot", None),
+            ("agentic-agentic-login:a b", None),
+            ("token-agentic-login-bot", None),
             ("agentic-agent:bot", Some("bot")),
             ("team-agentic-2-agent:b.o-t", Some("b.o-t")),
             ("agent:bot", None),
@@ -109,7 +127,7 @@ mod tests {
             ("agentic-agent:a:b", None),
             ("kubernetes-ai-agent", None),
             ("system:serviceaccount:ai-agent:default", None),
-            ("token-ai-agent:bot", None),
+            ("token-ai-agent-bot", None),
             ("token", None),
             ("root", None),
             ("", None),

@@ -12,3 +12,4 @@ pub mod human;
 pub mod presence;
 pub mod settings;
 pub mod sweep;
+pub mod upkeep;

@@ -51,11 +51,12 @@ pub async fn of_agent(cx: &Cx, agent: &Agent) -> Result<Presence> {
 
 /// The same, where the host was asked already.
 pub fn look(cx: &Cx, agent: &Agent, found: Option<&Entity>) -> Presence {
-    let presence = of_agent_by(agent, found);
-    if let (Presence::Present, Some(entity)) = (presence, found) {
+    // Also while the entity is disabled: who takes its accounts away then is to be
+    // known by them.
+    if let Some(entity) = found.filter(|entity| entity.id == agent.entity_id.as_str()) {
         cx.agents.saw(agent, &keys(entity), None);
     }
-    presence
+    of_agent_by(agent, found)
 }
 
 /// The aliases of an entity, as they are remembered.
@@ -64,10 +65,7 @@ pub fn keys(entity: &Entity) -> BTreeSet<AliasKey> {
     entity
         .aliases
         .iter()
-        .map(|alias| AliasKey {
-            accessor: alias.accessor.clone(),
-            name: alias.name.clone(),
-        })
+        .map(|alias| AliasKey::new(&alias.accessor, &alias.name))
         .collect()
 }
 

@@ -13,6 +13,7 @@ use crate::framework::snapshot::Snapshot;
 use crate::framework::storage::Storage;
 use crate::framework::system::Group;
 use crate::model::identity::Consequence;
+use crate::model::text::folded;
 
 /// The types of auth methods by which people log in interactively. A sign, and
 /// no proof: service accounts live in directories, too.
@@ -59,10 +60,10 @@ impl Default for IdentitySettings {
 /// host does not tell apart by case.
 #[must_use]
 pub fn has_group<'g>(groups: &'g [Group], wanted: &str) -> Option<&'g Group> {
-    let folded = wanted.to_lowercase();
+    let named = folded(wanted);
     groups
         .iter()
-        .find(|group| group.id == wanted || group.name.to_lowercase() == folded)
+        .find(|group| group.id == wanted || folded(&group.name) == named)
 }
 
 /// The settings as they are stored.

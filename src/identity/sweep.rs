@@ -81,10 +81,7 @@ async fn drop_dead_aliases(cx: &Cx, id: &AgentId) -> Result<()> {
         .aliases
         .iter()
         .filter(|alias| alias.mount_type.is_empty())
-        .map(|alias| AliasKey {
-            accessor: alias.accessor.clone(),
-            name: alias.name.clone(),
-        })
+        .map(|alias| AliasKey::new(&alias.accessor, &alias.name))
         .filter(|alias| former.aliases.contains(alias))
         .collect();
     if gone.is_empty() {

@@ -123,7 +123,7 @@ struct ByIssuerId {
 }
 
 /// On what a token of an issuer is believed: its keys or their place, audiences,
-/// algorithms, and how its claims are read. A digest: what was believed before
+/// algorithms, how its claims are read, and what it must say. A digest: what was believed before
 /// it changed, is believed no more.
 #[must_use]
 pub fn trust(issuer: &Issuer) -> String {
@@ -137,6 +137,9 @@ pub fn trust(issuer: &Issuer) -> String {
         issuer.jwt_type,
         issuer.user_claim,
         issuer.actor_claim,
+        issuer.unique_id_claim,
+        issuer.optional_authorization_details,
+        issuer.authorization_details_claim,
     ]);
     text::hex(digest(&SHA256, parts.to_string().as_bytes()).as_ref())
 }
@@ -312,7 +315,13 @@ impl IssuerStore {
     /// # Errors
     /// [`Error::NotFound`] if there is no such issuer; if another entity is
     /// called that; if storage fails.
-    pub async fn map(&self, name: &IssuerName, entity: &EntityId, subject: &str) -> Result<()> {
+    pub async fn map(
+        &self,
+        name: &IssuerName,
+        entity: &EntityId,
+        subject: &str,
+        check: impl FnOnce(bool) -> Result<()> + Send,
+    ) -> Result<()> {
         let _one_at_a_time = self.writing.lock().await;
         let issuer = self.records.get(name.as_str()).await?.ok_or_else(|| {
             Error::NotFound(format!("there is no issuer `{name}`; define it first"))
@@ -329,6 +338,7 @@ impl IssuerStore {
             ));
         }
         let before = self.subject_of(issuer, entity).await?;
+        check(before.is_some())?;
         let mut writes = Vec::new();
         let mut keys = vec![claim_key(issuer, subject)];
         if let Some(before) = before.filter(|before| **before != subject) {

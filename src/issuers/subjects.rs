@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
-use crate::framework::request::Operation;
 use crate::framework::response::{Listing, Reply};
 use crate::identity::human::{self, NotHuman};
 use crate::model::identity::Presence;
@@ -155,13 +154,8 @@ impl Endpoint<State> for WriteSubject {
                 ));
             }
         }
-        if cx.operation == Operation::Create
-            && let Some(issuer) = cx.issuers.get(&name).await?
-        {
-            let present = cx.issuers.subject_of(&issuer.id, &entity_id).await?;
-            cx.check_new(present.is_some())?;
-        }
-        cx.issuers.map(&name, &entity_id, &subject).await?;
+        let check = |is| cx.check_new(is);
+        cx.issuers.map(&name, &entity_id, &subject, check).await?;
         let view = SubjectView {
             name,
             entity_id,

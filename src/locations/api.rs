@@ -116,8 +116,8 @@ impl Endpoint<State> for WriteLocation {
             .iter()
             .map(|text| parse(text))
             .collect::<Result<Vec<_>>>()?;
-        cx.check_new(cx.locations.get(&self.name).await?.is_some())?;
-        let stored = cx.locations.put(&self.name, cidrs).await?;
+        let check = |is| cx.check_new(is);
+        let stored = cx.locations.put(&self.name, cidrs, check).await?;
         Ok(LocationView::of(self.name, &stored).into())
     }
 }

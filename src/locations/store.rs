@@ -49,6 +49,7 @@ pub type Locations = BTreeMap<LocationName, Vec<IpNet>>;
 pub struct LocationStore {
     records: Collection<LocationRecord>,
     all: Snapshot<Locations>,
+    writing: tokio::sync::Mutex<()>,
 }
 
 impl LocationStore {
@@ -58,6 +59,7 @@ impl LocationStore {
         Self {
             records: Collection::new(Arc::clone(storage), Arc::clone(standby)),
             all: Snapshot::new(Arc::clone(standby)),
+            writing: tokio::sync::Mutex::new(()),
         }
     }
 
@@ -85,11 +87,18 @@ impl LocationStore {
         self.records.list(after, limit).await
     }
 
-    /// Writes a location.
+    /// Writes a location. `check` is told whether there is one already.
     ///
     /// # Errors
-    /// If storage fails.
-    pub async fn put(&self, name: &LocationName, cidrs: Vec<IpNet>) -> Result<Arc<Vec<IpNet>>> {
+    /// What `check` refuses, or if storage fails.
+    pub async fn put(
+        &self,
+        name: &LocationName,
+        cidrs: Vec<IpNet>,
+        check: impl FnOnce(bool) -> Result<()> + Send,
+    ) -> Result<Arc<Vec<IpNet>>> {
+        let _one_at_a_time = self.writing.lock().await;
+        check(self.get(name).await?.is_some())?;
         let stored = self.records.store(name.as_str(), cidrs).await;
         self.all.forget();
         stored
@@ -101,6 +110,7 @@ impl LocationStore {
     /// # Errors
     /// If storage fails.
     pub async fn remove(&self, name: &LocationName) -> Result<()> {
+        let _one_at_a_time = self.writing.lock().await;
         let removed = self.records.remove(name.as_str()).await;
         self.all.forget();
         removed

@@ -138,13 +138,13 @@ impl Endpoint<State> for WritePolicy {
         let text = plain(self.policy);
         let (compiled, diagnostics) =
             engine::compile(&self.name, &text).map_err(|problems| refusal(&problems))?;
-        cx.check_new(cx.policies.get(&self.name).await?.is_some())?;
         let written = PolicyWritten {
             name: self.name.clone(),
             rules: compiled.rules.len(),
             diagnostics,
         };
-        cx.policies.put(&self.name, text, cx.now).await?;
+        let check = |is| cx.check_new(is);
+        cx.policies.put(&self.name, text, cx.now, check).await?;
         Ok(written.into())
     }
 }

@@ -178,21 +178,22 @@ impl PolicyStore {
         self.records.list(after, limit).await
     }
 
-    /// Writes a policy whose text has been compiled.
+    /// Writes a policy whose text has been compiled. `check` is told whether there
+    /// is one already.
     ///
     /// # Errors
-    /// If storage fails.
+    /// What `check` refuses, or if storage fails.
     pub async fn put(
         &self,
         name: &PolicyName,
         text: String,
         now: Timestamp,
+        check: impl FnOnce(bool) -> Result<()> + Send,
     ) -> Result<Arc<Policy>> {
         let _one_at_a_time = self.writing.lock().await;
-        let created_at = self
-            .get(name)
-            .await?
-            .map_or(now, |present| present.created_at);
+        let present = self.get(name).await?;
+        check(present.is_some())?;
+        let created_at = present.map_or(now, |present| present.created_at);
         let policy = Policy {
             name: name.clone(),
             text,

@@ -12,6 +12,7 @@ use vault_plugin_agentic::framework::system::{Alias, Entity};
 use vault_plugin_agentic::mount::routes;
 use vault_plugin_agentic::state::State;
 
+use crate::people::{People, crm, denied, text};
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, request};
 
 /// One of the hosts takes a `+` and an inner `*` for text, and an exact path
@@ -301,5 +302,181 @@ fn whom(route: &Route<State>) -> &'static str {
         Audience::Caller | Audience::Judged => "Caller",
         Audience::TakesBack => "Caller, also one who may do nothing else",
         Audience::Public => "Public",
+    }
+}
+
+/// An account is the same however its name is written, also while the entity is
+/// disabled, and before what was seen is stored.
+#[tokio::test]
+async fn an_agent_is_known_by_what_it_was_seen_with_from_then_on() {
+    let world = World::with_agent().await;
+    let seen = Entity {
+        id: AGENT_ENTITY.into(),
+        name: "bot".into(),
+        disabled: true,
+        aliases: vec![userpass("Two")],
+        ..Entity::default()
+    };
+    world.system.answer_with(AGENT_ENTITY, seen);
+    let ask = json!({ "target": "crm", "action": "read" });
+    let denied = world.issue(ask).await.unwrap_err().to_string();
+    assert!(denied.contains("agent.disabled"), "{denied}");
+    // The entity is gone, and the account logs in anew.
+    world.system.remove(AGENT_ENTITY);
+    let anew = Entity {
+        id: "other-entity".into(),
+        name: "other".into(),
+        aliases: vec![userpass("tWO")],
+        ..Entity::default()
+    };
+    world.system.answer_with("other-entity", anew);
+    let govern = async || {
+        let asked = world
+            .call(Operation::Read, "config", Value::Null, Some("other-entity"))
+            .await;
+        asked.unwrap_err().to_string()
+    };
+    let why = govern().await;
+    assert!(why.contains("the registered agent `bot`'s"), "{why}");
+    world
+        .call(Operation::Delete, "agents/bot", Value::Null, None)
+        .await
+        .unwrap();
+    for _ in 0..2 {
+        let why = govern().await;
+        assert!(why.contains("was the agent `bot`"), "{why}");
+        world.tick().await;
+    }
+}
+
+/// Who may make tokens with an account of its own choice has not logged in.
+#[tokio::test]
+async fn an_entity_of_token_roles_alone_is_nobodys_login() {
+    let world = World::new().await;
+    let made = Entity {
+        id: "made".into(),
+        name: "made".into(),
+        aliases: vec![Alias {
+            mount_type: "token".into(),
+            ..userpass("evil")
+        }],
+        ..Entity::default()
+    };
+    world.system.answer_with("made", made);
+    let govern = async || {
+        world
+            .call(Operation::Read, "config", Value::Null, Some("made"))
+            .await
+    };
+    assert!(govern().await.is_ok());
+    world
+        .ok(
+            "config/identity",
+            json!({ "operators_without_entity": false }),
+        )
+        .await;
+    let why = govern().await.unwrap_err().to_string();
+    assert!(why.contains("operators_without_entity"), "{why}");
+}
+
+/// Where the owner must be there, an agent without does nothing at all, and nothing
+/// is done with what it passed on.
+#[tokio::test]
+async fn an_agent_whose_owner_is_gone_passes_nothing_on_where_that_is_denied() {
+    let people = People::new().await;
+    let world = &people.world;
+    people.register("helper", "helper-entity").await;
+    world
+        .ok("agents/bot", json!({ "owner_entity_id": "other-entity" }))
+        .await;
+    let id = people.delegation("read").await;
+    let path = format!("delegations/{id}/delegate");
+    let pass = async || {
+        people
+            .by(AGENT_ENTITY, &path, json!({ "agent": "helper" }))
+            .await
+    };
+    let passed = text(&pass().await.unwrap().unwrap()["id"]);
+    people.issue_as("helper-entity", &passed).await.unwrap();
+    world.system.remove("other-entity");
+    people.issue_as("helper-entity", &passed).await.unwrap();
+    world
+        .ok("config/identity", json!({ "owner_gone": "deny" }))
+        .await;
+    denied(
+        people.issue_as("helper-entity", &passed).await,
+        "delegation.agent",
+    );
+    denied(people.issue(&id).await, "agent.owner_gone");
+    denied(pass().await, "agent.owner_gone");
+    denied(people.try_ask(&crm("delete")).await, "agent.owner_gone");
+    let token = json!({ "token": "x" });
+    denied(
+        people.by(AGENT_ENTITY, "creds/introspect", token).await,
+        "agent.owner_gone",
+    );
+    // Handing back is never barred.
+    let back = format!("delegations/{id}/revoke");
+    people.by(AGENT_ENTITY, &back, json!({})).await.unwrap();
+}
+
+/// What she agrees to is what she has read: with the agent as it is registered now.
+#[tokio::test]
+async fn a_word_is_of_the_question_as_it_stands() {
+    let people = People::new().await;
+    let id = text(&people.ask(&crm("read")).await["id"]);
+    let path = format!("delegations/{id}");
+    let read = async || people.read(HUMAN_ENTITY, &path).await.unwrap().unwrap();
+    let before = read().await;
+    people
+        .world
+        .ok("agents/bot", json!({ "owner": "mallory" }))
+        .await;
+    let old = json!({ "seen": before["seen"] });
+    let said = people.approve(&id, old).await;
+    assert!(matches!(said, Err(Error::Conflict(_))), "{said:?}");
+    let now = read().await;
+    assert!(text(&now["text"]).contains("mallory"), "{now}");
+    assert_ne!(now["seen"], before["seen"]);
+    let approved = people.approve(&id, json!({ "seen": now["seen"] })).await;
+    let consent = text(&approved.unwrap().unwrap()["consent_id"]);
+    let record = people
+        .read(HUMAN_ENTITY, &format!("consents/{consent}"))
+        .await;
+    let shown = text(&record.unwrap().unwrap()["text"]);
+    assert_eq!(shown.matches("mallory").count(), 2, "{shown}");
+}
+
+/// Groups and methods of a human are not an agent's to know.
+#[tokio::test]
+async fn an_agent_does_not_learn_why_somebody_is_no_human() {
+    let people = People::new().await;
+    let waiting = text(&people.ask(&crm("delete")).await["id"]);
+    let active = people.delegation("read").await;
+    people
+        .world
+        .ok("config/identity", json!({ "not_humans": "support" }))
+        .await;
+    let problem = async |who: Option<&str>, path: String| {
+        let read = people
+            .world
+            .call(Operation::Read, &path, Value::Null, who)
+            .await;
+        text(&read.unwrap().unwrap()["subject_problem"])
+    };
+    let agent = Some(AGENT_ENTITY);
+    assert_eq!(problem(agent, format!("delegations/{waiting}")).await, "");
+    assert_eq!(
+        problem(agent, format!("delegations/{active}")).await,
+        "the subject does not count as a human any more"
+    );
+    let listed = people.list(agent).await.unwrap().unwrap().to_string();
+    assert!(!listed.contains("support"), "{listed}");
+    for (who, path) in [
+        (None, format!("oversight/delegations/{active}")),
+        (Some(HUMAN_ENTITY), format!("delegations/{active}")),
+    ] {
+        let why = problem(who, path).await;
+        assert!(why.contains("in the group `support`"), "{why}");
     }
 }

@@ -30,7 +30,7 @@ async fn an_allowed_request_gets_a_token_for_just_that() {
         (auth.num_uses, auth.token_type, auth.renewable),
         (Some(1), TokenType::Service, false)
     );
-    assert_eq!(auth.display_name.as_str(), "agent:bot");
+    assert_eq!(auth.display_name.as_str(), "agentic-login:bot");
     let alias = auth.alias.unwrap();
     assert_eq!(Some(alias.name.as_str()), view["agent_id"].as_str());
     assert!(alias.metadata.contains_key("agentic_login"));
@@ -287,6 +287,29 @@ async fn renewal_decides_anew_and_never_beyond_the_end() {
         .ok("config/issuers/idp", json!({ "enabled": false }))
         .await;
     assert!(refused(doors.renew(&auth).await).contains("believed no more"));
+    // And so while it demands more of its tokens than this one said.
+    let issuer = async |fields: Value| {
+        doors.world.ok("config/issuers/idp", fields).await;
+    };
+    for (more, before) in [
+        (
+            json!({ "enabled": true, "optional_authorization_details": false }),
+            json!({ "optional_authorization_details": true }),
+        ),
+        (
+            json!({ "unique_id_claim": "jti" }),
+            json!({ "unique_id_claim": "" }),
+        ),
+        (
+            json!({ "audiences": "other" }),
+            json!({ "audiences": "https://vault.example.com" }),
+        ),
+    ] {
+        issuer(more).await;
+        let said = refused(doors.renew(&auth).await);
+        assert!(said.contains("have changed"), "{said}");
+        issuer(before).await;
+    }
     let other = json!({ "subject": "another-client" });
     doors.world.ok("agents/bot", other).await;
     let back = json!({ "enabled": true });
@@ -341,6 +364,8 @@ async fn the_token_of_a_login_governs_nothing() {
     for (name, entity) in [
         ("agentic-agent:bot", None),
         ("ns-x-agent:bot", None),
+        ("token-agents-x-agentic-login:bot", None),
+        ("ag@prod-sub:x-agentic-login:bot", None),
         ("agentic-agent:bot", Some("login-entity")),
         // A child of it.
         ("token", Some("login-entity")),
@@ -369,7 +394,7 @@ async fn the_token_of_a_login_governs_nothing() {
     // A name that merely looks like one is nobody's login.
     for (name, entity) in [
         ("kubernetes-ai-agent:default", Some(HUMAN_ENTITY)),
-        ("token-ai-agent:bot", None),
+        ("token-ai-agentic-login-bot", None),
     ] {
         let mut request = request(Operation::Read, "info", Value::Null, entity);
         request.caller.display_name = name.into();

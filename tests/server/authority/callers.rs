@@ -183,7 +183,12 @@ pub(super) struct Gate<'b> {
 
 impl<'b> Gate<'b> {
     pub(super) fn new(bao: &'b Bao, policy: &str, target: serde_json::Value) -> Self {
-        let gate = Self::made(bao, policy, target);
+        Self::made(bao, policy, target).waited(bao)
+    }
+
+    /// The same, once it takes what its agent signs.
+    pub(super) fn waited(self, bao: &Bao) -> Self {
+        let gate = self;
         // What was made before the mount began may have been taken already.
         bao.wait("taking assertions", |bao| {
             let answer = bao
@@ -205,10 +210,19 @@ impl<'b> Gate<'b> {
     }
 
     fn made(bao: &'b Bao, policy: &str, target: serde_json::Value) -> Self {
-        let gate = bao.auth();
+        Self::on(bao, bao.auth(), policy, target)
+    }
+
+    /// The same on a mount that is there.
+    pub(super) fn on(
+        bao: &'b Bao,
+        gate: Mount<'b>,
+        policy: &str,
+        target: serde_json::Value,
+    ) -> Self {
         let own = Signer::new(Algorithm::Es256, "own-1");
         let agent = bao.login("knocking", "");
-        let issuer = format!("{}/v1/{}", bao.url(), gate.path);
+        let issuer = format!("{}/v1/gate", bao.url());
         gate.write("config", &json!({ "issuer": issuer })).ok();
         let rule = json!({ "policy": "rule \"all\" {\n  effect = \"allow\"\n}\n" });
         gate.write("policies/all", &rule).ok();

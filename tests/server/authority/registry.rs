@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::callers::{Gate, into_group, login, orphan, policy};
-use super::{entity, everything, example, merge, register};
+use super::{entity, everything, example, log_in, merge, register};
 use crate::example::Example;
-use crate::support::{Bao, unique};
+use crate::support::{Bao, Mount, unique};
 
 #[test]
 fn an_agent_whose_entity_is_not_there_is_gone_everywhere() {
@@ -291,6 +291,109 @@ fn a_login_that_travels_with_a_request_governs_nothing() {
     }
 }
 
+/// The name of a mount may be any; what it puts before an agent's is not looked at.
+#[test]
+fn a_login_is_known_whatever_its_mount_is_called() {
+    let bao = Bao::own();
+    let mount = bao.secrets();
+    let policy = policy(&bao, &mount);
+    for name in ["token-agents-x", "ag@prod-x", "ag/sub:x"] {
+        let path = format!("sys/auth/{name}");
+        bao.client()
+            .write(&path, &json!({ "type": "agentic" }))
+            .ok();
+        let gate = Mount {
+            bao: &bao,
+            path: format!("auth/{name}"),
+        };
+        let batch = json!({ "vault_alias": false, "vault_token_type": "batch" });
+        let gate = Gate::on(&bao, gate, &policy, batch).waited(&bao);
+        let answer = bao
+            .client_with("")
+            .write(&gate.mount.at("login"), &gate.login());
+        let token = answer.ok().text_at("/auth/client_token");
+        let said = bao
+            .client_with(&token)
+            .read(&mount.at("config"))
+            .refused(403);
+        assert!(
+            said.errors().contains("this token is an agent's"),
+            "{name}: {said:?}"
+        );
+    }
+}
+
+/// The server keeps an account's name as it was written, and finds it in any case.
+#[test]
+fn an_account_is_the_same_in_any_case() {
+    let bao = Bao::own();
+    let mount = bao.secrets();
+    let root = bao.client();
+    let agent = bao.login("bot", &everything(&mount));
+    let known = root
+        .read(&format!("identity/entity/id/{}", agent.entity_id))
+        .ok();
+    let (alias, accessor) = (
+        known.text_at("/data/aliases/0/id"),
+        known.text_at("/data/aliases/0/mount_accessor"),
+    );
+    let other = json!({
+        "name": agent.name.to_uppercase(), "canonical_id": agent.entity_id, "mount_accessor": accessor,
+    });
+    root.write(&format!("identity/entity-alias/id/{alias}"), &other)
+        .ok();
+    register(&mount, "bot", &agent);
+    mount.write("agents/bot/suspend", &json!({})).ok();
+    root.delete(&format!("identity/entity/id/{}", agent.entity_id))
+        .ok();
+    let anew = log_in(&bao, &agent.name);
+    let resume = json!({ "reason": "hi" });
+    let said = anew
+        .write(&mount.at("agents/bot/resume"), &resume)
+        .refused(403);
+    assert!(said.errors().contains("`bot`'s"), "{said:?}");
+    mount.delete("agents/bot").ok();
+    let said = anew.read(&mount.at("config")).refused(403);
+    assert!(said.errors().contains("was the agent `bot`"), "{said:?}");
+}
+
+/// Of several who create the same, one does.
+#[test]
+fn one_creates_what_several_create_at_a_time() {
+    let bao = Bao::dev();
+    let mount = bao.secrets();
+    let rule = |effect: &str| format!("rule \"all\" {{\n  effect = \"{effect}\"\n}}\n");
+    mount
+        .write("policies/crm", &json!({ "policy": rule("allow") }))
+        .ok();
+    let acl = mount.acl(&[
+        ("policies/*", "create, sudo"),
+        ("locations/*", "create, sudo"),
+        ("baselines/*", "create, sudo"),
+    ]);
+    let creator = bao.login("creator", &acl);
+    let subject = entity(bao);
+    for (path, body) in [
+        ("policies/new".to_owned(), json!({ "policy": rule("deny") })),
+        ("locations/new".to_owned(), json!({ "cidrs": "10.0.0.0/8" })),
+        (
+            format!("baselines/entity/{subject}"),
+            json!({ "policies": "crm" }),
+        ),
+    ] {
+        let made = std::thread::scope(|scope| {
+            let all: Vec<_> = (0..12)
+                .map(|_| scope.spawn(|| creator.client.write(&mount.at(&path), &body).status))
+                .collect();
+            all.into_iter()
+                .map(|one| one.join().unwrap())
+                .filter(|status| *status == 200)
+                .count()
+        });
+        assert_eq!(made, 1, "{path}");
+    }
+}
+
 #[test]
 fn a_token_of_nobody_governs_as_the_mount_lets_it() {
     let bao = Bao::own();
@@ -303,11 +406,22 @@ fn a_token_of_nobody_governs_as_the_mount_lets_it() {
             &json!({ "operators_without_entity": false }),
         )
         .ok();
-    let said = nobody.read(&mount.at("config")).refused(403);
-    assert!(
-        said.errors().contains("operators_without_entity"),
-        "{said:?}"
-    );
+    // Nor does an account of its maker's choice make it somebody's.
+    let role = json!({
+        "allowed_entity_aliases": "evil", "orphan": true, "allowed_policies_glob": "everything*",
+    });
+    let root = bao.client();
+    root.write("auth/token/roles/any", &role).ok();
+    let chosen = json!({ "entity_alias": "evil", "policies": [policy(&bao, &mount)] });
+    let chosen = root.write("auth/token/create/any", &chosen).ok();
+    let chosen = bao.client_with(&chosen.text_at("/auth/client_token"));
+    for caller in [nobody, chosen] {
+        let said = caller.read(&mount.at("config")).refused(403);
+        assert!(
+            said.errors().contains("operators_without_entity"),
+            "{said:?}"
+        );
+    }
 }
 
 /// Each refusal says in both logs who was refused as what.

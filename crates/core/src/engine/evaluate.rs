@@ -20,12 +20,8 @@ use super::syntax::Source;
 use super::value::{List, Map, Number, Value};
 use super::window::weekday_and_hour;
 use crate::model::decision::{AccessRequest, Reason};
+use crate::model::text::folded;
 use crate::model::time::Timestamp;
-
-/// A name without its case, as the host compares it.
-fn folded(text: &str) -> Cow<'static, str> {
-    Cow::Owned(text.to_lowercase())
-}
 
 /// The most steps of one evaluation: one for each part of the expression, one
 /// for each item looked at, one for each 64 bytes of text compared.
@@ -114,7 +110,7 @@ impl<'a> Evaluation<'a, '_> {
         let folds = one.is_name() || other.is_name();
         let (one, other) = (self.text_of(one)?, self.text_of(other)?);
         Ok(if folds {
-            (folded(&one), folded(&other))
+            (folded(&one).into(), folded(&other).into())
         } else {
             (one, other)
         })

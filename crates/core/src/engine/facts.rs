@@ -92,8 +92,8 @@ pub struct Subject {
     pub disabled: bool,
     /// Whether it counts as a human's.
     pub is_human: bool,
-    /// The names of the groups it is in, directly and through other groups, in
-    /// lower case: the host does not tell them apart by case.
+    /// The names of the groups it is in, directly and through other groups. The
+    /// host does not tell them apart by case, and so nothing here does.
     pub groups: BTreeSet<String>,
     /// Its metadata.
     pub metadata: BTreeMap<String, String>,

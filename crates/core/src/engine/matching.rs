@@ -8,6 +8,7 @@ use super::policy::{Effect, Rule};
 use super::scene::Scene;
 use crate::model::agent::Mode;
 use crate::model::pattern::Pattern;
+use crate::model::text::folded;
 
 /// What a rule can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -166,7 +167,7 @@ fn without_subject(scene: &Scene<'_>) -> Match {
 fn subject_name(rule: &Rule, scene: &Scene<'_>) -> Match {
     match scene.subject {
         _ if rule.subject_names.is_empty() => Match::Yes,
-        Some(subject) => any(&rule.subject_names, &subject.name.to_lowercase()),
+        Some(subject) => any(&rule.subject_names, &folded(&subject.name)),
         None => without_subject(scene),
     }
 }
@@ -178,7 +179,7 @@ fn subject_groups(rule: &Rule, scene: &Scene<'_>) -> Match {
             let groups = &subject.groups;
             groups
                 .iter()
-                .any(|group| any(&rule.subject_groups, group.as_str()) == Match::Yes)
+                .any(|group| any(&rule.subject_groups, &folded(group)) == Match::Yes)
                 .into()
         }
         None => without_subject(scene),

@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::text::folded;
+
 /// How an identity entity stands. Everything but [`Present`](Self::Present)
 /// counts as not there.
 #[derive(
@@ -44,14 +46,26 @@ impl Presence {
 }
 
 /// An account at one auth mount, by which the host knows an entity: all that
-/// tells one account from another.
+/// tells one account from another. The hosts keep a name as it was written, and
+/// find it in any case.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AliasKey {
     /// The accessor of the auth mount. The host never uses one twice.
     pub accessor: String,
-    /// The account's name there.
+    /// The account's name there, without its case.
     pub name: String,
+}
+
+impl AliasKey {
+    /// Of an account by this name.
+    #[must_use]
+    pub fn new(accessor: &str, name: &str) -> Self {
+        Self {
+            accessor: accessor.to_owned(),
+            name: folded(name),
+        }
+    }
 }
 
 /// What follows where something is amiss that an operator has to mend.

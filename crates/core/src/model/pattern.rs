@@ -226,7 +226,7 @@ impl Pattern {
     /// case.
     #[must_use]
     pub fn folded(&self) -> Self {
-        Self(self.0.to_lowercase())
+        Self(text::folded(&self.0))
     }
 
     /// Whether every value that `other` matches is matched by `self` too.

@@ -53,6 +53,16 @@ pub fn is_unsafe(c: char) -> bool {
             | '\u{F0000}'..='\u{10FFFF}')
 }
 
+/// A name without its case, as the hosts compare names of groups and of
+/// accounts: one character for one (Go's `strings.ToLower`), whatever stands
+/// around it.
+#[must_use]
+pub fn folded(name: &str) -> String {
+    name.chars()
+        .map(|c| c.to_lowercase().next().unwrap_or(c))
+        .collect()
+}
+
 /// Checks that `text` is at most `max` bytes and safe to show.
 ///
 /// # Errors
