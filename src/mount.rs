@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::activity::api as activity;
+use crate::agents::forget::ForgetAlias;
 use crate::agents::{api as agents, enterprise, list as agent_list, own};
 use crate::baselines::api as baselines;
 use crate::config::api as config;
@@ -94,6 +95,7 @@ fn shared_routes() -> Vec<Route<State>> {
         Route::of::<agent_list::ReadFormer>(),
         Route::of::<agent_list::ForgetFormer>(),
         Route::of::<agent_list::ListOrphans>(),
+        Route::of::<ForgetAlias>(),
         Route::of::<agents::WriteAgent<false>>(),
         Route::of::<agents::WriteAgent<true>>(),
         Route::of::<agents::ReadAgent>(),

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod enterprise;
+pub mod forget;
 pub mod input;
 pub mod list;
 pub mod marks;

@@ -16,6 +16,7 @@ use crate::model::agent::{Agent, DEFAULT_CEILING, FormerAgent};
 use crate::model::identity::AliasKey;
 use crate::model::ids::{AgentId, AgentName, EntityId, IssuerId, PolicyName};
 use crate::model::text::hex;
+use crate::model::time::Timestamp;
 
 /// An agent as it is stored. What the second version has more, the first reads
 /// as not known.
@@ -452,6 +453,42 @@ impl AgentStore {
         let (mut writes, keys) = self.marks.clearing(id, keys).await?;
         writes.push(self.marks.former.put(id.as_str(), &kept)?);
         self.commit_marks(id, writes, &keys).await
+    }
+
+    /// Drops an alias that a registered agent was seen with.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] if it was not, or if storage fails.
+    pub async fn forget_alias(
+        &self,
+        id: &AgentId,
+        alias: &AliasKey,
+        now: Timestamp,
+    ) -> Result<Arc<Agent>> {
+        let _one_at_a_time = self.writing.lock().await;
+        let seen = {
+            let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            all.get_mut(id)
+                .is_some_and(|seen| seen.aliases.remove(alias))
+        };
+        let agent = self.get(id).await?;
+        let known = agent.filter(|agent| seen || agent.aliases.contains(alias));
+        let Some(before) = known else {
+            return Err(Error::NotFound(
+                "the agent was not seen with this account".to_owned(),
+            ));
+        };
+        let mut agent = (*before).clone();
+        agent.aliases.remove(alias);
+        agent.updated_at = now;
+        // The mark goes last: until then it is still the agent's.
+        let agent = self.write(agent, Some(&before)).await?;
+        let keys = BTreeSet::from([marks::key_of_alias(alias)]);
+        let (writes, keys) = self.marks.clearing(id, keys).await?;
+        if !writes.is_empty() {
+            self.commit_marks(id, writes, &keys).await?;
+        }
+        Ok(agent)
     }
 
     async fn commit_marks(&self, id: &AgentId, writes: Vec<Write>, keys: &[String]) -> Result<()> {

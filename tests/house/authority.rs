@@ -233,6 +233,53 @@ async fn aliases_of_agents_are_found_without_anybody_asking() {
     assert!(other.is_ok(), "{other:?}");
 }
 
+/// An account that was joined to an agent by mistake is a human's again.
+#[tokio::test]
+async fn a_mistaken_account_can_be_forgotten() {
+    let world = World::with_agent().await;
+    let entity = |aliases: &[&str]| Entity {
+        id: AGENT_ENTITY.into(),
+        name: "bot".into(),
+        aliases: aliases.iter().map(|name| userpass(name)).collect(),
+        ..Entity::default()
+    };
+    world
+        .system
+        .answer_with(AGENT_ENTITY, entity(&["bot", "Ada"]));
+    world.tick().await;
+    let ada = Entity {
+        id: "ada".into(),
+        name: "ada".into(),
+        aliases: vec![userpass("Ada")],
+        ..Entity::default()
+    };
+    world.system.answer_with("ada", ada);
+    let govern = async || {
+        world
+            .call(Operation::Read, "config", Value::Null, Some("ada"))
+            .await
+    };
+    assert!(govern().await.is_err());
+    let path = "agents/bot/forget-alias";
+    let ask = json!({ "alias": "auth_userpass_1/ada", "reason": "joined by mistake" });
+    let why = world.refused(path, ask.clone()).await;
+    assert!(why.contains("has this account still"), "{why}");
+    world.system.answer_with(AGENT_ENTITY, entity(&["bot"]));
+    let missing = json!({ "alias": "auth_userpass_1/ada" });
+    assert!(world.refused(path, missing).await.contains("reason"));
+    world.ok(path, ask.clone()).await;
+    assert!(govern().await.is_ok());
+    let why = world.refused(path, ask).await;
+    assert!(why.contains("was not seen with"), "{why}");
+    let other = json!({ "alias": "auth_userpass_1/eve", "reason": "x" });
+    assert!(
+        world
+            .refused(path, other)
+            .await
+            .contains("was not seen with")
+    );
+}
+
 /// What the documents say of each path is what it is.
 #[test]
 fn the_overview_of_paths_is_true() {
