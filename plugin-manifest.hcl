@@ -1,5 +1,5 @@
 # What an operator's server needs to know about this plugin. The same binary is
-# both types; `vault-plugin-agentic register` reads this file, and `--print`
+# both types; `agentic register` reads this file, and `--print`
 # shows the commands it stands for.
 
 name    = "agentic"

@@ -6,7 +6,6 @@ pub mod activity;
 pub mod agents;
 pub mod authorize;
 pub mod baselines;
-pub mod cli;
 pub mod config;
 pub mod consents;
 pub mod credentials;

@@ -1,23 +1,79 @@
-//! The binary: a plugin when a server starts it, a tool when a person does.
+//! The binary that a server starts. What people run is `agentic`, beside it.
 
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use clap::{CommandFactory as _, Parser as _};
-use vault_plugin_agentic::cli::{self, args::Cli};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 use vault_plugin_agentic::framework::backend::MountType;
 use vault_plugin_agentic::mount::Mounts;
 use vault_plugin_agentic::plugin::{self, ServeError};
 use vault_plugin_agentic::telemetry;
 
+/// What the plugin was built with: how a server is to run it.
+const MANIFEST: &str = include_str!("../plugin-manifest.hcl");
+
+/// A plugin for HashiCorp Vault and OpenBao that gives AI agents an identity,
+/// a ceiling, delegated authority and credentials that live for one request.
+///
+/// A server starts it by itself. What people run is `agentic`: it installs this
+/// plugin into a server, checks policies, and reports from audit logs.
+#[derive(Debug, Parser)]
+#[command(name = "vault-plugin-agentic", version)]
+struct Cli {
+    /// What the server mounts this process as. Set in the plugin catalog.
+    #[arg(long = "type", value_name = "TYPE")]
+    mount_type: Option<PluginType>,
+
+    /// Where mounts may write files of events. Set in the plugin catalog;
+    /// without it they may write none.
+    #[arg(long, value_name = "DIR")]
+    export_dir: Option<PathBuf>,
+
+    /// Print the manifest that this plugin was built with.
+    #[arg(long)]
+    manifest: bool,
+
+    /// What `agentic` does now.
+    #[command(subcommand)]
+    moved: Option<Moved>,
+}
+
+/// What the binary can be mounted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PluginType {
+    /// A secrets engine.
+    Secrets,
+    /// An auth method.
+    Auth,
+}
+
+impl From<PluginType> for MountType {
+    fn from(plugin: PluginType) -> Self {
+        match plugin {
+            PluginType::Secrets => Self::Secrets,
+            PluginType::Auth => Self::Auth,
+        }
+    }
+}
+
+/// Commands of 0.1, passed on for one release.
+#[derive(Debug, Subcommand)]
+enum Moved {
+    /// Any command: starts the `agentic` beside this binary.
+    #[command(external_subcommand)]
+    Agentic(Vec<OsString>),
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Some(command) = cli.command {
-        let report = cli::run(command);
-        let code = finish(&report.text, report.ok);
-        return report.status.map_or(code, ExitCode::from);
+    if let Some(Moved::Agentic(arguments)) = cli.moved {
+        return pass_on(&arguments);
+    }
+    if cli.manifest {
+        return finish(MANIFEST, true);
     }
     match serve(cli.mount_type.map(MountType::from), cli.export_dir) {
         Ok(()) => ExitCode::SUCCESS,
@@ -27,6 +83,25 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs the `agentic` beside this binary, with the same arguments.
+fn pass_on(arguments: &[OsString]) -> ExitCode {
+    let beside = std::env::current_exe().map(|own| own.with_file_name("agentic"));
+    let problem = match beside {
+        Ok(tool) => match Command::new(&tool).args(arguments).status() {
+            Ok(status) => {
+                let code = status.code().and_then(|code| u8::try_from(code).ok());
+                return ExitCode::from(code.unwrap_or(1));
+            }
+            Err(error) => format!("{}: {error}", tool.display()),
+        },
+        Err(error) => error.to_string(),
+    };
+    finish(
+        &format!("this is what `agentic` does now, and it cannot be started: {problem}\n"),
+        false,
+    )
 }
 
 fn serve(mount_type: Option<MountType>, export_dir: Option<PathBuf>) -> Result<(), ServeError> {

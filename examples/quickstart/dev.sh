@@ -7,6 +7,7 @@
 # DEV     where everything is kept
 # BAO     the server's binary
 # PLUGIN  the plugin's binary
+# TOOL    `agentic`, which installs it
 # PORT    the port on 127.0.0.1; without it 8200, or a free one if that is taken
 set -eu
 
@@ -34,6 +35,7 @@ start() {
     rm -f "$DEV"/plugins/vault-plugin-agentic-* "$DEV"/*.log
     ln -sfn "$BAO" "$DEV/bin/bao"
     ln -sfn "$PLUGIN" "$DEV/bin/vault-plugin-agentic"
+    ln -sfn "$TOOL" "$DEV/bin/agentic"
     choose_port
     start_server
     trap 'stop >&2' EXIT
@@ -132,7 +134,7 @@ install_plugin() {
     # The server hashes the file at every start, so a small one is quicker.
     built=$DEV/vault-plugin-agentic
     strip -o "$built" "$PLUGIN" 2>/dev/null || cp "$PLUGIN" "$built"
-    "$built" register --plugin-dir "$DEV/plugins"
+    "$TOOL" register --binary "$built" --plugin-dir "$DEV/plugins"
 }
 
 # An agent that may read customers' records, and a target that offers more.

@@ -11,7 +11,7 @@ use ureq::config::Config;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-use crate::framework::addresses::{Reach, reach};
+use agentic_net::addresses::{Reach, reach};
 
 /// Checks an endpoint as it is written.
 ///

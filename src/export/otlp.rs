@@ -31,8 +31,8 @@ use crate::decisions::entry::Entry;
 use crate::export::address::Careful;
 use crate::export::ocsf;
 use crate::export::store::{Settings, Signal};
-use crate::framework::trust::{self, SYSTEM_CERTIFICATES};
 use crate::model::decision::Outcome;
+use agentic_net::trust::{self, SYSTEM_CERTIFICATES};
 
 /// The most bytes of an answer that are read.
 const ANSWER: u64 = 64 * 1024;

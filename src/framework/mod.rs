@@ -3,7 +3,6 @@
 //! An [`endpoint::Endpoint`] is declared once; routing, coercion, errors that
 //! name the field, help, the OpenAPI document and warnings come from it.
 
-pub mod addresses;
 pub mod backend;
 pub mod coerce;
 pub mod due;
@@ -21,4 +20,3 @@ pub mod router;
 pub mod snapshot;
 pub mod storage;
 pub mod system;
-pub mod trust;

@@ -12,14 +12,8 @@ use crate::framework::record::{Collection, Record};
 use crate::framework::snapshot::Snapshot;
 use crate::framework::storage::Storage;
 use crate::framework::system::Group;
-use crate::model::identity::Consequence;
+use crate::model::identity::{AGENTS_GROUP, Consequence, INTERACTIVE};
 use crate::model::text::folded;
-
-/// The types of auth methods by which people log in interactively. A sign, and
-/// no proof: service accounts live in directories, too.
-pub const INTERACTIVE: [&str; 6] = ["ldap", "oidc", "okta", "radius", "saml", "userpass"];
-/// The group of agents that `register` makes.
-pub const AGENTS_GROUP: &str = "agents";
 
 /// Whose entities are humans, and who does not govern.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -23,9 +23,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::framework::addresses::{Reach, reach};
-use crate::framework::trust::SYSTEM_CERTIFICATES;
 use crate::model::issuer::Issuer;
+use agentic_net::addresses::{Reach, reach};
+use agentic_net::trust::SYSTEM_CERTIFICATES;
 
 /// The most bytes of a document: a hundred RSA keys with their certificates.
 pub const MAX_DOCUMENT: usize = 256 * 1024;

@@ -152,7 +152,7 @@ fn processor(pid: u32) -> f64 {
 /// what the server does about its audit log.
 fn install(bao: &Bao) -> Mount<'_> {
     let output = bao.run(
-        Bao::plugin_command()
+        Bao::tool_command()
             .args(["register", "--no-auth", "--plugin-dir"])
             .arg(bao.plugin_directory()),
     );

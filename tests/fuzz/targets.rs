@@ -8,10 +8,10 @@ use std::io::Cursor;
 use std::slice;
 use std::sync::{Arc, LazyLock};
 
+use agentic_tool::cli::args::{Cli, Command};
+use agentic_tool::cli::report::{Format, Limits, Options, Source, analyse, render};
 use clap::Parser as _;
 use serde_json::{Map, Value};
-use vault_plugin_agentic::cli::args::{Cli, Command};
-use vault_plugin_agentic::cli::report::{Format, Limits, Options, Source, analyse, render};
 use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts, Upkeep};
 use vault_plugin_agentic::engine::{compile, try_condition};
 use vault_plugin_agentic::framework;
@@ -60,7 +60,7 @@ fn audit_log(data: &[u8]) {
     static OPTIONS: LazyLock<Options> = LazyLock::new(|| {
         let cli = Cli::try_parse_from(["plugin", "report", "-", "--settled=0"]).unwrap();
         match cli.command {
-            Some(Command::Report(options)) => *options,
+            Command::Report(options) => *options,
             _ => panic!("it was asked for"),
         }
     });

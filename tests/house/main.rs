@@ -42,5 +42,4 @@ mod report;
 mod standing;
 mod statuses;
 mod surface;
-mod upgrade;
 mod world;

@@ -5,12 +5,12 @@ use std::fs;
 use std::io::{Cursor, Write as _};
 use std::path::PathBuf;
 
+use agentic_tool::cli::args::{Cli, Command};
+use agentic_tool::cli::report::{Format, Limits, Options, Source, analyse, render};
 use clap::Parser as _;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
-use vault_plugin_agentic::cli::args::{Cli, Command};
-use vault_plugin_agentic::cli::report::{Format, Limits, Options, Source, analyse, render};
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -25,7 +25,7 @@ fn log() -> String {
 fn options(more: &[&str]) -> Options {
     let given = ["plugin", "report", "audit.log"].iter().chain(more);
     match Cli::try_parse_from(given).unwrap().command {
-        Some(Command::Report(options)) => *options,
+        Command::Report(options) => *options,
         other => panic!("{other:?}"),
     }
 }

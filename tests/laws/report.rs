@@ -2,16 +2,16 @@
 
 use std::io::Cursor;
 
+use agentic_tool::cli::args::{Cli, Command};
+use agentic_tool::cli::report::{Format, Limits, Options, Source, analyse, render};
 use clap::Parser as _;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use vault_plugin_agentic::cli::args::{Cli, Command};
-use vault_plugin_agentic::cli::report::{Format, Limits, Options, Source, analyse, render};
 
 fn options() -> Options {
     let given = ["plugin", "report", "-", "--events=7"];
     match Cli::try_parse_from(given).unwrap().command {
-        Some(Command::Report(options)) => *options,
+        Command::Report(options) => *options,
         other => panic!("{other:?}"),
     }
 }

@@ -11,7 +11,7 @@ fn an_installation_may_be_repeated() {
     let directory = bao.plugin_directory();
     let install = || {
         let output = bao.run(
-            Bao::plugin_command()
+            Bao::tool_command()
                 .args(["register", "--plugin-dir"])
                 .arg(&directory),
         );
@@ -53,7 +53,7 @@ fn both_types_can_be_mounted_many_times() {
 fn the_audit_log_says_who_asked_for_what_and_why_it_was_refused() {
     let bao = Bao::own();
     let output = bao.run(
-        Bao::plugin_command()
+        Bao::tool_command()
             .args(["register", "--no-auth", "--plugin-dir"])
             .arg(bao.plugin_directory()),
     );

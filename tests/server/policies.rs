@@ -162,7 +162,7 @@ fn the_server_and_the_offline_tools_say_the_same() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("broken.hcl");
     std::fs::write(&file, text).unwrap();
-    let output = Bao::plugin_command()
+    let output = Bao::tool_command()
         .args(["policy", "check"])
         .arg(&file)
         .output()

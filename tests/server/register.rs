@@ -1,13 +1,13 @@
 //! `register`, against a server's catalog.
 
-use std::process::Output;
+use std::process::{Command, Output};
 
 use serde_json::json;
 
 use crate::support::Bao;
 
 fn register(bao: &Bao, args: &[&str]) -> Output {
-    bao.run(Bao::plugin_command().arg("register").args(args))
+    bao.run(Bao::tool_command().arg("register").args(args))
 }
 
 fn said(output: &Output) -> String {
@@ -43,7 +43,7 @@ fn a_path_that_is_taken_is_left_alone() {
 fn a_refusal_of_the_server_is_passed_on() {
     let bao = Bao::dev();
     let nobody = bao.login("nobody", "");
-    let output = bao.run_with(&nobody.token, Bao::plugin_command().arg("register"));
+    let output = bao.run_with(&nobody.token, Bao::tool_command().arg("register"));
     assert!(!output.status.success());
     let said = said(&output);
     assert!(
@@ -53,9 +53,33 @@ fn a_refusal_of_the_server_is_passed_on() {
     assert!(said.contains("permission denied"), "{said}");
 }
 
+/// The commands of 0.1 go on for one release.
+#[test]
+fn the_plugin_passes_commands_on() {
+    let print = |command: &mut Command| {
+        let output = command
+            .args(["register", "--print", "--cli=vault"])
+            .env_clear()
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        said(&output)
+    };
+    assert_eq!(
+        print(&mut Bao::plugin_command()),
+        print(&mut Bao::tool_command())
+    );
+    let unknown = Bao::plugin_command().arg("none-such").output().unwrap();
+    assert!(!unknown.status.success());
+    let versions = Bao::tool_command().arg("version").output().unwrap();
+    let said = said(&versions);
+    assert!(versions.status.success(), "{said}");
+    assert!(said.contains("vault-plugin-agentic 0.1.0"), "{said}");
+}
+
 #[test]
 fn printing_needs_no_server() {
-    let output = Bao::plugin_command()
+    let output = Bao::tool_command()
         .args(["register", "--print", "--cli=vault"])
         .env_clear()
         .output()

@@ -17,7 +17,7 @@ use crate::support::{Bao, Mount, python};
 pub(crate) fn tuned() -> Bao {
     let bao = Bao::own();
     let directory = bao.plugin_directory();
-    let mut register = Bao::plugin_command();
+    let mut register = Bao::tool_command();
     let output = bao.run(register.args(["register", "--plugin-dir"]).arg(directory));
     assert!(output.status.success(), "{output:?}\n{}", bao.log());
     bao
@@ -29,7 +29,7 @@ pub(crate) fn log(bao: &Bao) -> PathBuf {
 
 fn run(args: &[&str], log: &PathBuf) -> Output {
     // Without a server: neither address nor token.
-    let mut command: Command = Bao::plugin_command();
+    let mut command: Command = Bao::tool_command();
     command.env_clear().arg("report").args(args).arg(log);
     command.output().unwrap()
 }

@@ -13,7 +13,7 @@ const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 const OLD: &str = "v0.1.0";
 
 fn check(bao: &Bao, token: &str, mount: &str) -> Output {
-    let mut command = Bao::plugin_command();
+    let mut command = Bao::tool_command();
     command.args(["upgrade", "check", "--mount", mount]);
     bao.run_with(token, &mut command)
 }
@@ -136,7 +136,7 @@ fn the_caller_is_told_how_it_stands() {
 
 #[test]
 fn a_server_that_cannot_be_asked_is_said_to_be() {
-    let output = Bao::plugin_command()
+    let output = Bao::tool_command()
         .args(["upgrade", "check"])
         .env_clear()
         .output()
@@ -200,7 +200,7 @@ fn installer(bao: &Bao, governs: &str) -> Login {
 }
 
 fn register(bao: &Bao, token: &str, args: &[&str]) -> Output {
-    let mut command = Bao::plugin_command();
+    let mut command = Bao::tool_command();
     command
         .args(["register", "--no-auth", "--plugin-dir"])
         .arg(bao.plugin_directory())
@@ -302,7 +302,7 @@ fn an_installation_makes_the_group_of_agents_once() {
 #[test]
 fn the_printed_command_makes_the_same_group() {
     let bao = Bao::own();
-    let printed = Bao::plugin_command()
+    let printed = Bao::tool_command()
         .args(["register", "--print"])
         .env_clear()
         .output()

@@ -293,6 +293,29 @@ impl Bao {
         self.run(script.arg("-c").arg(commands).arg(program))
     }
 
+    /// What people run, as a command. Cargo builds no other package's binary for a
+    /// test, so it is built here.
+    pub(crate) fn tool_command() -> Command {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let tool = BUILT.get_or_init(|| {
+            let plugin = Path::new(env!("CARGO_BIN_EXE_vault-plugin-agentic"));
+            let profile = if cfg!(debug_assertions) {
+                "dev"
+            } else {
+                "release"
+            };
+            let built = Command::new(env!("CARGO"))
+                .args(["build", "--quiet", "--locked", "--package", "agentic"])
+                .args(["--profile", profile])
+                .current_dir(ROOT)
+                .status()
+                .unwrap();
+            assert!(built.success());
+            plugin.with_file_name("agentic")
+        });
+        Command::new(tool)
+    }
+
     /// The plugin's own binary as a command.
     pub(crate) fn plugin_command() -> Command {
         Command::new(env!("CARGO_BIN_EXE_vault-plugin-agentic"))

@@ -6,6 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::text::folded;
 
+/// The types of auth methods by which people log in interactively. A sign, and
+/// no proof: service accounts live in directories, too.
+pub const INTERACTIVE: [&str; 6] = ["ldap", "oidc", "okta", "radius", "saml", "userpass"];
+/// The group of agents that `register` makes.
+pub const AGENTS_GROUP: &str = "agents";
+
 /// How an identity entity stands. Everything but [`Present`](Self::Present)
 /// counts as not there.
 #[derive(

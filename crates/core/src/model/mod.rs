@@ -10,6 +10,7 @@ pub mod consent;
 pub mod credential;
 pub mod decision;
 pub mod delegation;
+pub mod governed;
 pub mod identity;
 pub mod ids;
 pub mod issuer;

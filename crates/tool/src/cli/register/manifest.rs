@@ -5,7 +5,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-const BUILT_IN: &str = include_str!("../../../plugin-manifest.hcl");
+#[cfg(test)]
+const BUILT_IN: &str = include_str!("../../../../../plugin-manifest.hcl");
 
 /// What a server needs to know.
 #[derive(Clone, Debug, Deserialize)]
@@ -74,9 +75,14 @@ impl Tune {
 }
 
 impl Manifest {
-    /// The one that this binary was built with.
+    /// The one that a plugin says it was built with.
+    pub(super) fn of_plugin(text: &str) -> Result<Self, String> {
+        Self::parse(text).map_err(|error| format!("the plugin's manifest: {error}"))
+    }
+
+    #[cfg(test)]
     pub(super) fn built_in() -> Result<Self, String> {
-        Self::parse(BUILT_IN).map_err(|error| format!("the built-in manifest: {error}"))
+        Self::of_plugin(BUILT_IN)
     }
 
     pub(super) fn load(file: &Path) -> Result<Self, String> {
@@ -100,7 +106,7 @@ mod tests {
         let manifest = Manifest::built_in().unwrap();
         assert_eq!(manifest.version, env!("CARGO_PKG_VERSION"));
         for entry in [&manifest.plugin.secret, &manifest.plugin.auth] {
-            assert_eq!(entry.command, env!("CARGO_PKG_NAME"));
+            assert_eq!(entry.command, "vault-plugin-agentic");
         }
     }
 

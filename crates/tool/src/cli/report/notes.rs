@@ -100,7 +100,7 @@ fn hashed(collected: &Collector<'_>) -> Vec<(String, u64)> {
             };
             let text = format!(
                 "On {mount}, {side} hold only hashes of {}. For entries to come: add what is \
-                 missing to the mount's {tuning}, as `vault-plugin-agentic register` does.",
+                 missing to the mount's {tuning}, as `agentic register` does.",
                 keys.join(", ")
             );
             (text, count)

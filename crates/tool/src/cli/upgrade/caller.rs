@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::acl::{ORDINARY, SUDO};
 use crate::cli::server::Api;
-use crate::framework::endpoint::GOVERNED;
+use crate::model::governed::GOVERNED;
 
 /// How the caller's token stands on a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,14 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::cli::defaults::{AGENTS_GROUP, GROUP_METADATA};
 use crate::cli::server::{Api, Failure};
+use crate::model::identity::AGENTS_GROUP;
+
+/// The metadata that says what that group is for, of the one that `register` makes.
+pub(in crate::cli) const GROUP_METADATA: (&str, &str) = (
+    "agentic",
+    "identity entities of agents, which neither govern nor consent",
+);
 
 /// How to keep it.
 const KEEP: &str = "put the identity entities of the agents of every mount into it: its members neither govern nor consent";

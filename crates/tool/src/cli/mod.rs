@@ -1,11 +1,10 @@
-//! What the binary does besides being a plugin. Functions here return text;
-//! printing is for `main`.
+//! What `agentic` does. Functions here return text; printing is for `main`.
 
 pub mod args;
-pub mod defaults;
 mod environment;
 #[cfg(test)]
 mod fake;
+mod plugin;
 pub mod policy;
 pub mod register;
 pub mod report;
@@ -24,6 +23,7 @@ pub fn run(command: Command) -> Report {
         Command::Register(options) => register::run(&options, &Environment::read()),
         Command::Upgrade(Upgrade::Check(options)) => upgrade::check(&options, &Environment::read()),
         Command::Report(options) => report::run(&options),
+        Command::Version { binary } => plugin::versions(binary.as_deref()),
         Command::Policy(Policy::Check { files }) => policy::check(&files),
         Command::Policy(Policy::Test { directory }) => policy::test(&directory),
     }

@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::found::Found;
 use super::mounts::Mount;
-use crate::cli::defaults::{AGENTS_GROUP, GROUP_METADATA, HUMAN_AUTH_METHODS};
+use crate::cli::register::group::GROUP_METADATA;
 use crate::cli::server::{Api, Failure, segment, whole_list};
+use crate::model::identity::{AGENTS_GROUP, INTERACTIVE};
 
 /// Why an entity is not a human's by the defaults, if so. `methods` are the types
 /// of the auth methods of its aliases; an empty one is of a mount that is gone.
@@ -16,7 +17,7 @@ pub(super) fn why_not(methods: &[&str]) -> Option<String> {
     let (human, other): (Vec<&str>, Vec<&str>) = methods
         .iter()
         .filter(|method| !method.is_empty())
-        .partition(|method| HUMAN_AUTH_METHODS.contains(method));
+        .partition(|method| INTERACTIVE.contains(method));
     match (human.first(), other.first()) {
         (None, None) => Some("its entity has no alias on an auth mount that is there".to_owned()),
         (None, Some(other)) => Some(format!("it logs in by `{other}`")),

@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use super::group::GROUP_METADATA;
 use super::plan::{Mount, Plan};
 use crate::cli::args::ServerCli;
-use crate::cli::defaults::{AGENTS_GROUP, GROUP_METADATA};
+use crate::model::identity::AGENTS_GROUP;
 
 /// What to type to do the same by hand.
 pub(super) fn commands(plan: &Plan, cli: ServerCli) -> String {
@@ -116,7 +117,8 @@ mod tests {
         let plan = Plan::new(&manifest, &binary, Some(installed), &wanted).unwrap();
         let found = commands(&plan, ServerCli::Bao);
 
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/register-print.txt");
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/register-print.txt");
         #[expect(clippy::disallowed_methods, reason = "a golden is rewritten on demand")]
         let update = std::env::var("UPDATE_GOLDEN").is_ok();
         if update {

@@ -4,52 +4,29 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::framework::backend::MountType;
-
-/// A plugin for HashiCorp Vault and OpenBao that gives AI agents an identity,
-/// a ceiling, delegated authority and credentials that live for one request.
+/// What people run for vault-plugin-agentic, a plugin for HashiCorp Vault and
+/// OpenBao that gives AI agents an identity, a ceiling, delegated authority and
+/// credentials that live for one request.
 ///
-/// A server starts it by itself. Run by hand, it installs itself into a server,
-/// checks policies, and reports from audit logs.
+/// Installs the plugin into a server, says what an upgrade changes, checks and
+/// tests policies, and reports from audit logs.
 #[derive(Debug, Parser)]
-#[command(name = "vault-plugin-agentic", version)]
+#[command(
+    name = "agentic",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
-    /// What the server mounts this process as. Set in the plugin catalog.
-    #[arg(long = "type", value_name = "TYPE")]
-    pub mount_type: Option<PluginType>,
-
-    /// Where mounts may write files of events. Set in the plugin catalog;
-    /// without it they may write none.
-    #[arg(long, value_name = "DIR")]
-    pub export_dir: Option<PathBuf>,
-
-    /// What to do instead of being a plugin.
+    /// What to do.
     #[command(subcommand)]
-    pub command: Option<Command>,
-}
-
-/// What the binary can be mounted as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum PluginType {
-    /// A secrets engine.
-    Secrets,
-    /// An auth method.
-    Auth,
-}
-
-impl From<PluginType> for MountType {
-    fn from(plugin: PluginType) -> Self {
-        match plugin {
-            PluginType::Secrets => Self::Secrets,
-            PluginType::Auth => Self::Auth,
-        }
-    }
+    pub command: Command,
 }
 
 /// A command for a person.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Install this binary into a server: catalog, mounts and tuning.
+    /// Install the plugin into a server: catalog, mounts and tuning.
     ///
     /// Takes the address from BAO_ADDR or VAULT_ADDR, the token from
     /// BAO_TOKEN, VAULT_TOKEN or ~/.vault-token, and a certificate authority
@@ -71,12 +48,19 @@ pub enum Command {
     /// Check and test policies without a server.
     #[command(subcommand)]
     Policy(Policy),
+
+    /// Say the version of this program, and of the plugin.
+    Version {
+        /// The plugin's binary [default: `vault-plugin-agentic` beside this one].
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+    },
 }
 
 /// How to install.
 #[derive(Args, Clone, Debug)]
 pub struct Register {
-    /// Another manifest than the one this binary was built with.
+    /// Another manifest than the one that the plugin was built with.
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
 
@@ -85,7 +69,7 @@ pub struct Register {
     #[arg(long, value_name = "DIR")]
     pub plugin_dir: Option<PathBuf>,
 
-    /// Another binary than this one.
+    /// The plugin's binary [default: `vault-plugin-agentic` beside this one].
     #[arg(long, value_name = "FILE")]
     pub binary: Option<PathBuf>,
 
@@ -190,15 +174,8 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogs_arguments_are_understood() {
-        let cli = Cli::try_parse_from(["plugin", "--type=secrets"]).unwrap();
-        assert_eq!(cli.mount_type, Some(PluginType::Secrets));
-        assert!(cli.command.is_none());
-    }
-
-    #[test]
     fn nothing_to_install_is_refused() {
-        let both = ["plugin", "register", "--no-auth", "--no-secrets"];
+        let both = ["agentic", "register", "--no-auth", "--no-secrets"];
         assert!(Cli::try_parse_from(both).is_err());
     }
 }

@@ -283,7 +283,7 @@ mod tests {
     use super::*;
 
     fn examples() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/policies")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/policies")
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::cli::upgrade::{self, Found, Standing};
 
 /// What to do about it.
 const FIRST: &str = "Grant `sudo` first: 0.1 does not ask for it, so it does no harm. \
-                     `vault-plugin-agentic upgrade check` says what to write, and `--force` goes on all the same";
+                     `agentic upgrade check` says what to write, and `--force` goes on all the same";
 
 /// Refuses if the caller would be shut out of a mount, unless `force`. Says what
 /// else would change; nothing, if no mount of the plan is an old one.
@@ -60,7 +60,7 @@ pub(super) fn check(plan: &Plan, server: &impl Api, force: bool) -> Result<Strin
         if !found.lines().is_empty() {
             let _ = writeln!(
                 warnings,
-                "warning      `vault-plugin-agentic upgrade check` says more, and what to write"
+                "warning      `agentic upgrade check` says more, and what to write"
             );
         }
     }
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(
                 error,
                 "you would not govern agentic/ any more: your token has no `sudo` on `agentic/agents/x`, \
-                 `agentic/config`. Grant `sudo` first: 0.1 does not ask for it, so it does no harm. `vault-plugin-agentic upgrade check` says what to write, \
+                 `agentic/config`. Grant `sudo` first: 0.1 does not ask for it, so it does no harm. `agentic upgrade check` says what to write, \
                  and `--force` goes on all the same."
             );
             let warnings = check(&plan(), &server, true).unwrap();

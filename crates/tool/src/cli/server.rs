@@ -12,8 +12,8 @@ use ureq::http::Response;
 use ureq::tls::TlsConfig;
 
 use super::environment::Environment;
-use crate::framework::trust::{self, SYSTEM_CERTIFICATES};
 use crate::model::text::hex;
+use agentic_net::trust::{self, SYSTEM_CERTIFICATES};
 
 /// How many names one page of a list is asked for.
 const PAGE: usize = 1_000;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::acl::{self, Edit, Rule, SUDO};
 use super::path::{Common, Pattern};
-use crate::framework::endpoint::GOVERNED;
+use crate::model::governed::GOVERNED;
 
 /// What governs a mount.
 pub(super) struct Governed {

@@ -3,19 +3,18 @@
 
 mod apply;
 mod binary;
-mod group;
+pub(super) mod group;
 mod guard;
 mod manifest;
 mod plan;
 mod print;
-
-use std::path::PathBuf;
 
 use self::binary::Binary;
 use self::manifest::Manifest;
 use self::plan::{Kind, Plan};
 use super::args::Register;
 use super::environment::Environment;
+use super::plugin;
 use super::policy::Report;
 use super::server::Server;
 
@@ -36,11 +35,13 @@ pub(super) fn run(options: &Register, environment: &Environment) -> Report {
 }
 
 fn attempt(options: &Register, environment: &Environment) -> Result<String, String> {
+    let path = plugin::path(options.binary.as_deref())?;
+    let said = plugin::manifest(&path)?;
     let manifest = match &options.manifest {
         Some(file) => Manifest::load(file)?,
-        None => Manifest::built_in()?,
+        None => Manifest::of_plugin(&said)?,
     };
-    let binary = Binary::read(&path_of_binary(options)?)?;
+    let binary = Binary::read(&path)?;
     let mut wanted = Vec::new();
     if !options.no_secrets {
         wanted.push((Kind::Secret, options.secrets_path.as_deref()));
@@ -64,12 +65,4 @@ fn attempt(options: &Register, environment: &Environment) -> Result<String, Stri
     said.push_str(&apply::apply(&plan, &server)?);
     said.push_str(&group::ensure(&server));
     Ok(said)
-}
-
-fn path_of_binary(options: &Register) -> Result<PathBuf, String> {
-    match &options.binary {
-        Some(path) => Ok(path.clone()),
-        None => std::env::current_exe()
-            .map_err(|error| format!("cannot tell where this binary is, give --binary: {error}")),
-    }
 }
