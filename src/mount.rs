@@ -16,8 +16,6 @@ use crate::baselines::api as baselines;
 use crate::config::api as config;
 use crate::config::store::DEFAULT_KEY;
 use crate::consents::{api as consents, oversight as consent_oversight};
-use crate::credentials::opaque::SECRET;
-use crate::credentials::store::HashKeyRecord;
 use crate::credentials::{
     api as credentials, leases, oversight as credential_oversight, revoke_api, status_api,
     tidy as credentials_tidy, verify_api,
@@ -43,6 +41,7 @@ use crate::issuers::check::CheckIssuer;
 use crate::issuers::{api as issuers, subjects};
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
+use crate::keys::hasher::{HashKeyRecord, KEY};
 use crate::keys::{api as keys, discovery, store::KeyRecord, tidy as keys_tidy, versions};
 use crate::locations::api as locations;
 use crate::login::{api as login, session};
@@ -461,13 +460,13 @@ impl Mount {
         // For the words of questions, and the hashes of opaque tokens: a standby
         // cannot make it when it is asked.
         let random = || {
-            let mut key = [0; SECRET];
+            let mut key = [0; KEY];
             SystemRandom::new()
                 .fill(&mut key)
                 .map_err(|_| Error::Internal("no random bytes".to_owned()))?;
             Ok(key)
         };
-        self.state.credentials.ensure_hasher(random).await?;
+        self.state.hasher.ensure(random).await?;
         let make = || {
             SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new())
                 .map_err(|error| Error::Internal(format!("no default key: {error}")))

@@ -30,6 +30,7 @@ use crate::identity::sweep::Cursor;
 use crate::issuers::fetch::Network;
 use crate::issuers::keys::KeySets;
 use crate::issuers::store::IssuerStore;
+use crate::keys::hasher::HasherStore;
 use crate::keys::store::KeyStore;
 use crate::locations::store::LocationStore;
 use crate::login::gate::Gate;
@@ -62,6 +63,8 @@ pub struct State {
     pub plugin: String,
     /// The signing keys.
     pub keys: KeyStore,
+    /// What makes keyed hashes.
+    pub hasher: HasherStore,
     /// The registry.
     pub agents: AgentStore,
     /// The systems that credentials are for.
@@ -126,6 +129,7 @@ impl State {
             swept: Cursor::default(),
             plugin: if plugin.is_empty() { PLUGIN } else { plugin }.to_owned(),
             keys: KeyStore::new(storage, &standby),
+            hasher: HasherStore::new(storage),
             agents: AgentStore::new(storage, &standby),
             targets: TargetStore::new(storage, &standby),
             policies: PolicyStore::new(storage, &standby),
@@ -204,6 +208,7 @@ impl State {
         let known = self.config.invalidate(key)
             || self.identity.invalidate(key)
             || self.keys.invalidate(key)
+            || self.hasher.invalidate(key)
             || self.agents.invalidate(key)
             || self.targets.invalidate(key)
             || self.policies.invalidate(key)

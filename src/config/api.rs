@@ -5,9 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::store::{
     BaselineRule, Config, DEFAULT_KEY, DenialDetail, LONGEST_DELEGATION, LONGEST_RETENTION,
-    LONGEST_TTL, MOST_MEMORY,
+    LONGEST_TTL,
 };
 use crate::decisions::log;
+use crate::decisions::recent::MOST_MEMORY;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::Reply;

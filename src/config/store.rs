@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::decisions::recent::DEFAULT_MEMORY;
 use crate::framework::error::Result;
 use crate::framework::record::{Collection, Record};
 use crate::framework::storage::Storage;
@@ -23,10 +24,6 @@ pub const DEFAULT_KEY: &str = "default";
 
 /// The longest that decisions may be kept in storage: 400 days.
 pub const LONGEST_RETENTION: Ttl = Ttl::from_secs(400 * 24 * 3600);
-/// How many decisions a node keeps in memory where nothing else is said.
-pub const DEFAULT_MEMORY: u32 = 1_000;
-/// The most decisions that a node may keep in memory.
-pub const MOST_MEMORY: u32 = 100_000;
 
 /// How much a refused caller is told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -79,7 +79,7 @@ impl Seen {
     }
 
     async fn of(cx: &Cx, shown: &str) -> Result<Self> {
-        let hasher = cx.credentials.ensure_hasher(|| cx.random()).await?;
+        let hasher = cx.hasher.ensure(|| cx.random()).await?;
         let digest = hasher.digest("agentic:seen:1", shown.as_bytes());
         let [word, number, ..] = digest;
         let word = WORDS.get(usize::from(word >> 1)).unwrap_or(&"maple");

@@ -305,7 +305,7 @@ async fn issue(
     // The target may have changed since `again` was kept.
     let renewable = again.is_some() && is_renewable(target);
     let (token, kept) = if is_opaque {
-        let hasher = cx.credentials.ensure_hasher(|| cx.random()).await?;
+        let hasher = cx.hasher.ensure(|| cx.random()).await?;
         let (token, kept) = mint::opaque_token(&permit, &terms, &hasher, cx.random()?)?;
         (token, Some(kept))
     } else {

@@ -12,28 +12,6 @@ use crate::model::ids::{
 };
 use crate::model::text::Label;
 
-/// The claims that a credential sets itself; a target's static claims may not
-/// take their names.
-pub const RESERVED: [&str; 17] = [
-    "iss",
-    "sub",
-    "act",
-    "aud",
-    "client_id",
-    "iat",
-    "nbf",
-    "exp",
-    "jti",
-    "authorization_details",
-    "cnf",
-    "txn",
-    "agentic",
-    "scope",
-    "status",
-    "may_act",
-    "auth_time",
-];
-
 /// The claims of an access token (RFC 9068 2.2, RFC 9396 9.1).
 #[derive(Debug, Serialize)]
 pub struct AccessToken<'a> {

@@ -6,11 +6,12 @@ use serde_json::{Map, Value};
 use crate::credentials::claims::{
     self, AccessToken, Act, Agentic, Aud, Cnf, Status, StatusReference, consent_of,
 };
-use crate::credentials::opaque::{self, Hasher};
+use crate::credentials::opaque;
 use crate::engine::Permit;
 use crate::framework::error::{Error, Result};
 use crate::jose::claims::{Claims, Expectations, TypPolicy};
 use crate::jose::jws;
+use crate::keys::hasher::Hasher;
 use crate::keys::set::{ACCESS_TOKEN, Signer};
 use crate::model::credential::{Grounds, StatusIndex};
 use crate::model::ids::{CredentialId, DecisionId};
@@ -95,11 +96,11 @@ pub fn opaque_token(
     let claims: Map<String, Value> = serde_json::from_slice(&statement(permit, terms)?)
         .map_err(|error| Error::Internal(error.to_string()))?;
     let kept = Kept {
-        hash: hasher.hash(&token),
+        hash: opaque::hash(hasher, &token),
         claims,
     };
     let read = opaque::Token::parse(text.expose())
-        .filter(|read| read.id == *terms.id && hasher.fits(read, &kept.hash));
+        .filter(|read| read.id == *terms.id && opaque::fits(hasher, read, &kept.hash));
     if read.is_none() {
         return Err(broken("its record does not fit it"));
     }

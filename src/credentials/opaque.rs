@@ -6,13 +6,11 @@
 //! each issue. The id is no secret, and a guess of it without the rest is
 //! refused by a comparison in constant time.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ring::hmac;
 use zeroize::Zeroize as _;
 
+use crate::keys::hasher::Hasher;
 use crate::model::ids::CredentialId;
 use crate::model::secret::Secret;
 
@@ -20,7 +18,7 @@ use crate::model::secret::Secret;
 pub const PREFIX: &str = "agt_";
 /// The bytes of an id.
 const ID: usize = 16;
-/// The bytes of a secret, and of the key that hashes it.
+/// The bytes of a secret.
 pub const SECRET: usize = 32;
 /// The characters of the part after the prefix: 48 bytes in base64url.
 const BODY: usize = 64;
@@ -73,62 +71,19 @@ impl Token {
     }
 }
 
-/// Makes and compares the hashes that are stored instead of tokens. Its key is
-/// of the mount, and seal-wrapped: who reads a record has neither the token nor
-/// what it takes to test a guess.
-#[derive(Clone)]
-pub struct Hasher(hmac::Key);
-
-impl Hasher {
-    /// A keyed digest of something else than a token, for what `label` says.
-    #[must_use]
-    pub fn digest(&self, label: &str, data: &[u8]) -> [u8; SECRET] {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(label.as_bytes());
-        context.update(&[0]);
-        context.update(data);
-        let mut digest = [0; SECRET];
-        digest
-            .iter_mut()
-            .zip(context.sign().as_ref())
-            .for_each(|(to, from)| *to = *from);
-        digest
-    }
-
-    /// The hasher with this key.
-    #[must_use]
-    pub fn new(key: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, key))
-    }
-
-    /// The hash of a token. It holds the id as well, so that a record copied
-    /// under another id is of no use.
-    #[must_use]
-    pub fn hash(&self, token: &Token) -> String {
-        let mut context = hmac::Context::with_key(&self.0);
-        context.update(token.id.as_str().as_bytes());
-        context.update(token.secret.expose());
-        URL_SAFE_NO_PAD.encode(context.sign())
-    }
-
-    /// Whether a stored hash is that of a token, in constant time.
-    #[must_use]
-    pub fn fits(&self, token: &Token, hash: &str) -> bool {
-        let Ok(tag) = URL_SAFE_NO_PAD.decode(hash) else {
-            return false;
-        };
-        let mut message = token.id.as_str().as_bytes().to_vec();
-        message.extend_from_slice(token.secret.expose());
-        let fits = hmac::verify(&self.0, &message, &tag).is_ok();
-        message.zeroize();
-        fits
-    }
+/// The hash of a token, which is stored in its place. It holds the id as well, so
+/// that a record copied under another id is of no use.
+#[must_use]
+pub fn hash(hasher: &Hasher, token: &Token) -> String {
+    URL_SAFE_NO_PAD.encode(hasher.sign(&[token.id.as_str().as_bytes(), token.secret.expose()]))
 }
 
-impl fmt::Debug for Hasher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hasher")
-    }
+/// Whether a stored hash is that of a token, in constant time.
+#[must_use]
+pub fn fits(hasher: &Hasher, token: &Token, hash: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(hash).is_ok_and(|tag| {
+        hasher.verify(&[token.id.as_str().as_bytes(), token.secret.expose()], &tag)
+    })
 }
 
 #[cfg(test)]
@@ -164,16 +119,16 @@ mod tests {
     #[test]
     fn a_hash_is_of_one_token_and_one_key() {
         let hasher = Hasher::new(&[9; 32]);
-        let hash = hasher.hash(&token(1));
-        assert!(hasher.fits(&token(1), &hash));
-        assert!(!hasher.fits(&token(2), &hash));
-        assert!(!Hasher::new(&[8; 32]).fits(&token(1), &hash));
-        assert!(!hasher.fits(&token(1), ""));
+        let hash = hash(&hasher, &token(1));
+        assert!(fits(&hasher, &token(1), &hash));
+        assert!(!fits(&hasher, &token(2), &hash));
+        assert!(!fits(&Hasher::new(&[8; 32]), &token(1), &hash));
+        assert!(!fits(&hasher, &token(1), ""));
         let other = Token::new(
             CredentialId::mint(Timestamp::from_unix(1_800_000_000), [8; 10]),
             [1; SECRET],
         );
-        assert!(!hasher.fits(&other, &hash), "a record under another id");
+        assert!(!fits(&hasher, &other, &hash), "a record under another id");
     }
 
     #[test]

@@ -132,14 +132,14 @@ async fn resolve_opaque(
     cx: &Cx,
     token: &opaque::Token,
 ) -> Result<Option<(Spoken, Option<Stored>)>> {
-    let Some(hasher) = cx.credentials.hasher().await? else {
+    let Some(hasher) = cx.hasher.get().await? else {
         return Ok(None);
     };
     let Some(stored) = cx.credentials.get(&token.id).await? else {
         return Ok(None);
     };
     let hash = stored.credential.hash.as_deref().unwrap_or_default();
-    if !hasher.fits(token, hash) {
+    if !opaque::fits(&hasher, token, hash) {
         return Ok(None);
     }
     let issuer = &cx.config.get().await?.issuer;

@@ -8,18 +8,14 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use crate::credentials::opaque::{Hasher, SECRET};
 use crate::framework::error::{Error, Result};
 use crate::framework::locks::{Held, Locks};
 use crate::framework::record::{self, Record};
 use crate::framework::storage::{Storage, Write};
 use crate::model::credential::{Credential, Revocation};
 use crate::model::ids::{CredentialId, DelegationId, EntityId};
-use crate::model::secret::Secret;
 use crate::model::time::Timestamp;
 
 /// A credential as it is stored. The noun is the first version's shape.
@@ -68,38 +64,6 @@ impl Record for RevocationRecord {
     }
 }
 
-/// The key that hashes opaque tokens, as it is stored.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "v", deny_unknown_fields)]
-pub enum HashKeyRecord {
-    /// The first version.
-    #[serde(rename = "1")]
-    V1 {
-        /// The key, in base64.
-        key: String,
-    },
-}
-
-impl Record for HashKeyRecord {
-    const PREFIX: &'static str = "credential-key/";
-    const SEAL_WRAP: bool = true;
-    type Noun = Secret<Vec<u8>>;
-
-    fn upgrade(self) -> std::result::Result<Secret<Vec<u8>>, String> {
-        let Self::V1 { key } = self;
-        let key = STANDARD
-            .decode(key)
-            .map_err(|_| "the key is not base64".to_owned())?;
-        Ok(Secret::new(key))
-    }
-
-    fn newest(key: &Secret<Vec<u8>>) -> Self {
-        Self::V1 {
-            key: STANDARD.encode(key.expose()),
-        }
-    }
-}
-
 /// What revocations are about.
 #[derive(Clone, Copy, Debug)]
 pub enum Revoked<'a> {
@@ -131,7 +95,6 @@ pub struct Stored {
     bytes: Vec<u8>,
 }
 
-const HASH_KEY: &str = "mount";
 /// The most credentials of which it is remembered that a change may have been
 /// made or not.
 const MAX_DOUBTS: usize = 16_384;
@@ -140,7 +103,6 @@ const MAX_DOUBTS: usize = 16_384;
 #[derive(Debug)]
 pub struct CredentialStore {
     storage: Arc<dyn Storage>,
-    hasher: tokio::sync::Mutex<Option<Hasher>>,
     // One who changes a record holds its lock from the read on.
     locks: Locks,
     // How many uses are left at most of what was being used when storage failed.
@@ -154,7 +116,6 @@ impl CredentialStore {
     pub fn new(storage: &Arc<dyn Storage>) -> Self {
         Self {
             storage: Arc::clone(storage),
-            hasher: tokio::sync::Mutex::default(),
             locks: Locks::default(),
             doubts: Mutex::default(),
             revocations: AtomicU64::new(0),
@@ -335,56 +296,13 @@ impl CredentialStore {
         self.revocations.load(Ordering::Acquire)
     }
 
-    /// What hashes opaque tokens. `None`: there is no key yet, and so no token.
-    ///
-    /// # Errors
-    /// If storage fails.
-    pub async fn hasher(&self) -> Result<Option<Hasher>> {
-        let mut known = self.hasher.lock().await;
-        self.load_hasher(&mut known).await
-    }
-
-    /// The same, with `make` to make the key where there is none yet.
-    ///
-    /// # Errors
-    /// If storage fails; on a read-only node, with the text that forwards.
-    pub async fn ensure_hasher(
-        &self,
-        make: impl FnOnce() -> Result<[u8; SECRET]> + Send,
-    ) -> Result<Hasher> {
-        let mut known = self.hasher.lock().await;
-        if let Some(hasher) = self.load_hasher(&mut known).await? {
-            return Ok(hasher);
-        }
-        let key = Secret::new(make()?.to_vec());
-        let write = record::put::<HashKeyRecord>(HASH_KEY, &key)?;
-        self.storage.commit(vec![write]).await?;
-        let hasher = Hasher::new(key.expose());
-        *known = Some(hasher.clone());
-        Ok(hasher)
-    }
-
-    async fn load_hasher(&self, known: &mut Option<Hasher>) -> Result<Option<Hasher>> {
-        if known.is_none() {
-            let key = record::key::<HashKeyRecord>(HASH_KEY);
-            if let Some(bytes) = self.storage.get(&key).await? {
-                let key = record::decode::<HashKeyRecord>(HASH_KEY, &bytes)?;
-                *known = Some(Hasher::new(key.expose()));
-            }
-        }
-        Ok(known.clone())
-    }
-
-    /// Another node changed `key`. Whether it is ours. Nothing of it is cached
-    /// but the key of hashes, which never changes.
+    /// Another node changed `key`. Whether it is ours. Nothing of it is cached.
     pub fn invalidate(&self, key: &str) -> bool {
         let revoked = key.starts_with(RevocationRecord::PREFIX);
         if revoked {
             self.revocations.fetch_add(1, Ordering::AcqRel);
         }
-        revoked
-            || key.starts_with(CredentialRecord::PREFIX)
-            || key.starts_with(HashKeyRecord::PREFIX)
+        revoked || key.starts_with(CredentialRecord::PREFIX)
     }
 
     /// Forgets doubts about what has expired.

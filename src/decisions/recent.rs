@@ -5,12 +5,17 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::config::store::{DEFAULT_MEMORY, MOST_MEMORY};
 use crate::decisions::entry::Entry;
 use crate::engine::facts::Facts;
 use crate::model::decision::{AccessRequest, Outcome};
 use crate::model::ids::{DecisionId, PolicyName};
 use crate::model::time::{Timestamp, Ttl};
+
+/// The most decisions that a node may keep in memory.
+pub const MOST_MEMORY: u32 = 100_000;
+
+/// How many decisions a node keeps in memory where nothing else is said.
+pub const DEFAULT_MEMORY: u32 = 1_000;
 
 /// How many are kept with all that they were made from.
 const REPLAYABLE: usize = 1_000;

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod discovery;
+pub mod hasher;
 pub mod set;
 pub mod store;
 pub mod tidy;

@@ -8,12 +8,12 @@ use serde_json::{Map, Value};
 
 use crate::agents::input::check_labels;
 use crate::config::store::LONGEST_TTL;
-use crate::credentials::claims::RESERVED;
 use crate::framework::endpoint::{Audience, Endpoint, Place, Verb, named};
 use crate::framework::error::{Error, Result};
 use crate::framework::response::{Listing, Reply};
 use crate::identity::caller;
 use crate::model::authorization::{Detail, MAX_DETAILS, Scope, VaultPathAccess};
+use crate::model::credential::RESERVED;
 use crate::model::ids::{KeyName, TargetName};
 use crate::model::pattern::{Action, Pattern};
 use crate::model::target::{Consent, CredentialType, Target, TokenType};

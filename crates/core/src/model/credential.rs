@@ -14,6 +14,28 @@ use crate::model::time::{Timestamp, Ttl};
 /// is kept about credentials can go an hour after the last of them was issued.
 pub const LONGEST_LIFE: Ttl = Ttl::from_secs(3600);
 
+/// The claims that a credential sets itself; a target's static claims may not
+/// take their names.
+pub const RESERVED: [&str; 17] = [
+    "iss",
+    "sub",
+    "act",
+    "aud",
+    "client_id",
+    "iat",
+    "nbf",
+    "exp",
+    "jti",
+    "authorization_details",
+    "cnf",
+    "txn",
+    "agentic",
+    "scope",
+    "status",
+    "may_act",
+    "auth_time",
+];
+
 /// Whom a credential speaks of, and on what it rests: all that decides whether
 /// it still holds, besides the credential itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
