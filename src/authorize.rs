@@ -7,21 +7,20 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::store::{BaselineRule, Config, DenialDetail};
-use crate::consents::ask::{self, Asked};
-use crate::consents::presented;
-use crate::decisions::entry::{Entry, Kind};
-use crate::decisions::recent::Decided;
-use crate::decisions::{events, log};
-use crate::delegations::{chain, uses};
 use crate::engine::facts::{
     Actor, Baseline, Bounds, Environment, Facts, RateCounts, Subject, Upkeep, is_consented,
 };
 use crate::engine::{self, Decision, Permit};
-use crate::framework::error::{Error, Result};
-use crate::framework::system::Group;
-use crate::identity::upkeep::owner_gone;
-use crate::identity::{caller, human, presence};
+use crate::facts::config::store::{BaselineRule, Config, DenialDetail};
+use crate::facts::events;
+use crate::facts::identity::upkeep::owner_gone;
+use crate::facts::identity::{caller, human, presence};
+use crate::grants::Cx;
+use crate::grants::consents::ask::{self, Asked};
+use crate::grants::consents::presented;
+use crate::grants::delegations::{chain, uses};
+use crate::host::framework::error::{Error, Result};
+use crate::host::framework::system::Group;
 use crate::model::agent::Agent;
 use crate::model::authorization::Scope;
 use crate::model::consent::HumanConsent;
@@ -29,7 +28,9 @@ use crate::model::decision::{AccessRequest, Outcome, Reason};
 use crate::model::identity::Presence;
 use crate::model::ids::{DecisionId, EntityId, PolicyName};
 use crate::model::time::Ttl;
-use crate::state::Cx;
+use crate::record::decisions::entry::{Entry, Kind};
+use crate::record::decisions::log;
+use crate::record::decisions::recent::Decided;
 
 /// A request that was decided and allowed.
 #[derive(Debug)]
@@ -173,7 +174,7 @@ pub async fn authorize_as(
         ..applicant
     };
     // Before anything is decided: no decision may stay unrecorded.
-    let config = cx.config.get().await?;
+    let config = cx.facts.config.get().await?;
     let gathered = gather(cx, &request, applicant).await?;
     let mut decision = engine::decide(&request, &gathered.facts);
     let id = DecisionId::mint(cx.now, cx.random()?);
@@ -278,7 +279,12 @@ async fn settle(
     decision: &mut Decision,
 ) -> Result<Settled> {
     if let Some(permit) = decision.permit.take() {
-        if cx.rates.try_charge(&decision.charges, cx.now).is_err() {
+        if cx
+            .grants
+            .rates
+            .try_charge(&decision.charges, cx.now)
+            .is_err()
+        {
             return Ok(Settled::Denied(Some(Reason::RateExceeded)));
         }
         return Ok(match uses::spend(cx, &permit).await? {
@@ -302,10 +308,10 @@ async fn settle(
 /// If the host or storage cannot say. What is not there is no error: the
 /// decision denies for it.
 pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> Result<Gathered> {
-    let config = cx.config.get().await?;
-    let library = cx.policies.library().await?;
-    let target = cx.targets.get(&request.target).await?;
-    let identity = cx.identity.get().await?;
+    let config = cx.facts.config.get().await?;
+    let library = cx.facts.policies.library().await?;
+    let target = cx.facts.targets.get(&request.target).await?;
+    let identity = cx.facts.identity.get().await?;
     let actor = match applicant.agent {
         Some(agent) => Some(Actor {
             ceiling: library.ceiling(&agent),
@@ -328,11 +334,11 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
     let presented = presented::of_request(cx, request, actor.as_ref(), target.as_deref(), &chain);
     let consent = presented.await?;
     let baseline = match &subject {
-        Some((subject, groups)) => cx.baselines.of_subject(&subject.id, groups).await?,
+        Some((subject, groups)) => cx.facts.baselines.of_subject(&subject.id, groups).await?,
         None => None,
     };
     if let Some((_, groups)) = subject.as_ref().filter(|_| applicant.learns) {
-        cx.baselines.saw(groups, cx.now).await?;
+        cx.facts.baselines.saw(groups, cx.now).await?;
     }
     let subject = subject.map(|(subject, _)| subject);
     let details_required = actor
@@ -358,7 +364,7 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
         environment: Environment {
             now: cx.now,
             remote_addr: cx.caller.remote_addr,
-            locations: cx.locations.all().await?,
+            locations: cx.facts.locations.all().await?,
         },
         bounds: Bounds {
             default_ttl: config.default_ttl,
@@ -371,7 +377,7 @@ pub async fn gather(cx: &Cx, request: &AccessRequest, applicant: Applicant) -> R
             // Who verifies a credential with limited uses redeems each.
             counts_uses: true,
         },
-        counts: Arc::clone(&cx.rates) as Arc<dyn RateCounts>,
+        counts: Arc::clone(&cx.grants.rates) as Arc<dyn RateCounts>,
     };
     Ok(Gathered { facts, baseline })
 }

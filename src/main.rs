@@ -7,10 +7,10 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
-use vault_plugin_agentic::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::plugin::{self, ServeError};
+use vault_plugin_agentic::host::telemetry;
 use vault_plugin_agentic::mount::Mounts;
-use vault_plugin_agentic::plugin::{self, ServeError};
-use vault_plugin_agentic::telemetry;
 
 /// What the plugin was built with: how a server is to run it.
 const MANIFEST: &str = include_str!("../plugin-manifest.hcl");

@@ -9,49 +9,56 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::activity::api as activity;
-use crate::agents::forget::ForgetAlias;
-use crate::agents::{api as agents, enterprise, list as agent_list, own};
-use crate::baselines::api as baselines;
-use crate::config::api as config;
-use crate::config::store::DEFAULT_KEY;
-use crate::consents::{api as consents, oversight as consent_oversight};
-use crate::credentials::{
+use crate::faces::{
+    activity, authzen, discovery, doctor::Diagnose, evaluate as decisions, own,
+    own_decisions as mine,
+};
+use crate::facts::agents::forget::ForgetAlias;
+use crate::facts::agents::{api as agents, enterprise, list as agent_list};
+use crate::facts::baselines::api as baselines;
+use crate::facts::config::api as config;
+use crate::facts::config::store::DEFAULT_KEY;
+use crate::facts::events;
+use crate::facts::identity::admit::{Arrival, admit};
+use crate::facts::identity::{api as identity, sweep};
+use crate::facts::issuers::check::CheckIssuer;
+use crate::facts::issuers::{api as issuers, subjects};
+use crate::facts::keys::hasher::{HashKeyRecord, KEY};
+use crate::facts::keys::{api as keys, store::KeyRecord, tidy as keys_tidy, versions};
+use crate::facts::locations::api as locations;
+use crate::facts::policies::api as policies;
+use crate::facts::targets::acl::ReadAcl;
+use crate::facts::targets::api as targets;
+use crate::grants::consents::{api as consents, oversight as consent_oversight};
+use crate::grants::delegations::{
+    api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
+};
+use crate::host::framework::backend::{Backend, Factory, MountConfig, MountType, SpecialPaths};
+use crate::host::framework::endpoint::{Audience, Endpoint, GOVERNED, Place, Route, Verb};
+use crate::host::framework::error::{Error, Result};
+use crate::host::framework::record::Record as _;
+use crate::host::framework::request::{Context, Operation, Request};
+use crate::host::framework::response::{Reply, Response};
+use crate::host::framework::router::Router;
+use crate::host::framework::storage::{Storage, Write};
+use crate::host::framework::system::SystemView;
+use crate::host::framework::{help, openapi};
+use crate::host::telemetry::fields;
+use crate::issue::credentials::{
     api as credentials, leases, oversight as credential_oversight, revoke_api, status_api,
     tidy as credentials_tidy, verify_api,
 };
-use crate::decisions::{api as decisions, authzen, events, list as decision_list, log, mine};
-use crate::delegations::{
-    api as delegations, codes, list, oversight as delegation_oversight, tidy as delegations_tidy,
-};
-use crate::export::{api as export, store::SettingsRecord};
-use crate::framework::backend::{Backend, Factory, MountConfig, MountType, SpecialPaths};
-use crate::framework::endpoint::{Audience, Endpoint, GOVERNED, Place, Route, Verb};
-use crate::framework::error::{Error, Result};
-use crate::framework::record::Record as _;
-use crate::framework::request::{Operation, Request};
-use crate::framework::response::{Reply, Response};
-use crate::framework::router::Router;
-use crate::framework::storage::{Storage, Write};
-use crate::framework::system::SystemView;
-use crate::framework::{help, openapi};
-use crate::identity::admit::{Arrival, admit};
-use crate::identity::{api as identity, sweep};
-use crate::issuers::check::CheckIssuer;
-use crate::issuers::{api as issuers, subjects};
+use crate::issue::login::{api as login, session};
 use crate::jose::alg::Algorithm;
 use crate::jose::signer::SigningKey;
-use crate::keys::hasher::{HashKeyRecord, KEY};
-use crate::keys::{api as keys, discovery, store::KeyRecord, tidy as keys_tidy, versions};
-use crate::locations::api as locations;
-use crate::login::{api as login, session};
-use crate::metrics::api as metrics;
 use crate::model::time::{Clock, SystemClock};
-use crate::policies::api as policies;
-use crate::state::{Cx, State};
-use crate::targets::acl::ReadAcl;
-use crate::targets::api as targets;
-use crate::targets::doctor::Diagnose;
+use crate::record::decisions::{list as decision_list, log};
+use crate::record::export::{api as export, store::SettingsRecord};
+use crate::record::metrics::api as metrics;
+
+use self::state::{Cx, State};
+
+pub mod state;
 
 const ABOUT: &str = "The agentic plugin gives AI agents an identity of their own, a ceiling, a policy\n\
 decision for every request, and a credential that lives for that request only.\n\n\
@@ -60,147 +67,147 @@ they may do under policies/, and let them ask under creds/issue.";
 
 /// Every endpoint of a mount of this type.
 #[must_use]
-pub fn routes(mount_type: MountType) -> Vec<Route<State>> {
+pub fn routes(mount_type: MountType) -> Vec<Route<Cx>> {
     let mut routes = shared_routes();
     match mount_type {
         MountType::Secrets => {}
-        MountType::Auth => routes.extend([Route::of::<login::Login>()]),
+        MountType::Auth => routes.extend([Route::of::<_, login::Login>()]),
     }
     routes
 }
 
 /// The endpoints of mounts of both types.
-fn shared_routes() -> Vec<Route<State>> {
+fn shared_routes() -> Vec<Route<Cx>> {
     vec![
-        Route::of::<Info<false>>(),
-        Route::of::<Info<true>>(),
-        Route::of::<config::ReadConfig>(),
-        Route::of::<config::WriteConfig>(),
-        Route::of::<identity::ReadIdentity>(),
-        Route::of::<identity::WriteIdentity>(),
-        Route::of::<identity::ResetIdentity>(),
-        Route::of::<keys::ListKeys>(),
-        Route::of::<keys::ReadKey>(),
-        Route::of::<keys::WriteKey>(),
-        Route::of::<keys::DeleteKey>(),
-        Route::of::<versions::RotateKey>(),
-        Route::of::<versions::RetireKey>(),
-        Route::of::<discovery::ReadKeySet>(),
-        Route::of::<discovery::ReadDiscovery<true>>(),
-        Route::of::<discovery::ReadDiscovery<false>>(),
-        Route::of::<status_api::ReadStatusList>(),
-        Route::of::<agent_list::ListAgents>(),
-        Route::of::<agent_list::ListFormer>(),
-        Route::of::<agent_list::ReadFormer>(),
-        Route::of::<agent_list::ForgetFormer>(),
-        Route::of::<agent_list::ListOrphans>(),
-        Route::of::<ForgetAlias>(),
-        Route::of::<agents::WriteAgent<false>>(),
-        Route::of::<agents::WriteAgent<true>>(),
-        Route::of::<agents::ReadAgent>(),
-        Route::of::<agents::DeleteAgent>(),
-        Route::of::<agents::ReadAgentById>(),
-        Route::of::<agents::ReadAgentByEntity>(),
-        Route::of::<agents::SuspendAgent>(),
-        Route::of::<agents::ResumeAgent>(),
-        Route::of::<agents::RevokeAgent>(),
-        Route::of::<own::ReadSelf>(),
-        Route::of::<enterprise::Register>(),
-        Route::of::<enterprise::ListRegistrations>(),
-        Route::of::<enterprise::ReadRegistration>(),
-        Route::of::<enterprise::ReplaceRegistration>(),
-        Route::of::<enterprise::DeleteRegistration>(),
-        Route::of::<enterprise::ListRegistrationNames>(),
-        Route::of::<enterprise::ReadRegistrationByName>(),
-        Route::of::<enterprise::ReadRegistrationByEntity>(),
-        Route::of::<targets::ListTargets>(),
-        Route::of::<targets::ReadTarget>(),
-        Route::of::<targets::ReadOwnTarget>(),
-        Route::of::<targets::WriteTarget>(),
-        Route::of::<targets::DeleteTarget>(),
-        Route::of::<ReadAcl>(),
-        Route::of::<Diagnose<false>>(),
-        Route::of::<Diagnose<true>>(),
-        Route::of::<policies::ListPolicies>(),
-        Route::of::<policies::ReadPolicy>(),
-        Route::of::<policies::WritePolicy>(),
-        Route::of::<policies::CheckPolicy>(),
-        Route::of::<policies::DeletePolicy>(),
-        Route::of::<baselines::ListEntityBaselines>(),
-        Route::of::<baselines::ReadEntityBaseline>(),
-        Route::of::<baselines::WriteEntityBaseline>(),
-        Route::of::<baselines::DeleteEntityBaseline>(),
-        Route::of::<baselines::ListGroupBaselines>(),
-        Route::of::<baselines::ReadGroupBaseline>(),
-        Route::of::<baselines::WriteGroupBaseline>(),
-        Route::of::<baselines::DeleteGroupBaseline>(),
-        Route::of::<locations::ListLocations>(),
-        Route::of::<locations::ReadLocation>(),
-        Route::of::<locations::WriteLocation>(),
-        Route::of::<locations::DeleteLocation>(),
-        Route::of::<list::ListDelegations>(),
-        Route::of::<delegations::RequestDelegation>(),
-        Route::of::<delegations::GrantDelegation>(),
-        Route::of::<delegations::ReadDelegation>(),
-        Route::of::<delegations::ApproveDelegation>(),
-        Route::of::<delegations::DenyDelegation>(),
-        Route::of::<delegations::RevokeDelegation>(),
-        Route::of::<delegations::PassDelegation>(),
-        Route::of::<codes::ReadCode>(),
-        Route::of::<codes::ApproveCode>(),
-        Route::of::<codes::DenyCode>(),
-        Route::of::<delegation_oversight::OverseeDelegations>(),
-        Route::of::<delegation_oversight::OverseeDelegation>(),
-        Route::of::<delegation_oversight::OverrideDelegation>(),
-        Route::of::<consents::ReadConsent>(),
-        Route::of::<consents::ApproveConsent>(),
-        Route::of::<consents::DenyConsent>(),
-        Route::of::<consent_oversight::OverseeConsents>(),
-        Route::of::<consent_oversight::OverseeConsent>(),
-        Route::of::<credentials::IssueCredential<false>>(),
-        Route::of::<credentials::IssueCredential<true>>(),
-        Route::of::<verify_api::Introspect>(),
-        Route::of::<verify_api::Redeem>(),
-        Route::of::<revoke_api::RevokeCredentials>(),
-        Route::of::<revoke_api::RevokeOwn>(),
-        Route::of::<credential_oversight::Revoke>(),
-        Route::of::<issuers::ListIssuers>(),
-        Route::of::<issuers::ReadIssuer>(),
-        Route::of::<issuers::WriteIssuer>(),
-        Route::of::<issuers::DeleteIssuer>(),
-        Route::of::<CheckIssuer>(),
-        Route::of::<subjects::ListSubjects>(),
-        Route::of::<subjects::ReadSubject>(),
-        Route::of::<subjects::WriteSubject>(),
-        Route::of::<subjects::DeleteSubject>(),
-        Route::of::<decisions::Evaluate>(),
-        Route::of::<decisions::EvaluateOwn>(),
-        Route::of::<decision_list::ListDecisions>(),
-        Route::of::<decision_list::ReadDecision>(),
-        Route::of::<decision_list::VerifyDecisions>(),
-        Route::of::<mine::ListOwnDecisions>(),
-        Route::of::<mine::ReadOwnDecision>(),
-        Route::of::<export::ReadExport>(),
-        Route::of::<export::WriteExport>(),
-        Route::of::<export::DeleteExport>(),
-        Route::of::<metrics::ReadMetrics>(),
-        Route::of::<activity::ListActivity>(),
-        Route::of::<activity::ListAgentActivity>(),
-        Route::of::<activity::ListSubjectActivity>(),
-        Route::of::<activity::ListTargetActivity>(),
-        Route::of::<activity::ReadAgentActivity>(),
-        Route::of::<activity::ReadSubjectActivity>(),
-        Route::of::<activity::ReadTargetActivity>(),
-        Route::of::<authzen::AccessEvaluation>(),
-        Route::of::<authzen::AccessEvaluations>(),
-        Route::of::<authzen::ReadAuthzenConfiguration>(),
+        Route::of::<_, Info<false>>(),
+        Route::of::<_, Info<true>>(),
+        Route::of::<_, config::ReadConfig>(),
+        Route::of::<_, config::WriteConfig>(),
+        Route::of::<_, identity::ReadIdentity>(),
+        Route::of::<_, identity::WriteIdentity>(),
+        Route::of::<_, identity::ResetIdentity>(),
+        Route::of::<_, keys::ListKeys>(),
+        Route::of::<_, keys::ReadKey>(),
+        Route::of::<_, keys::WriteKey>(),
+        Route::of::<_, keys::DeleteKey>(),
+        Route::of::<_, versions::RotateKey>(),
+        Route::of::<_, versions::RetireKey>(),
+        Route::of::<_, discovery::ReadKeySet>(),
+        Route::of::<_, discovery::ReadDiscovery<true>>(),
+        Route::of::<_, discovery::ReadDiscovery<false>>(),
+        Route::of::<_, status_api::ReadStatusList>(),
+        Route::of::<_, agent_list::ListAgents>(),
+        Route::of::<_, agent_list::ListFormer>(),
+        Route::of::<_, agent_list::ReadFormer>(),
+        Route::of::<_, agent_list::ForgetFormer>(),
+        Route::of::<_, agent_list::ListOrphans>(),
+        Route::of::<_, ForgetAlias>(),
+        Route::of::<_, agents::WriteAgent<false>>(),
+        Route::of::<_, agents::WriteAgent<true>>(),
+        Route::of::<_, agents::ReadAgent>(),
+        Route::of::<_, agents::DeleteAgent>(),
+        Route::of::<_, agents::ReadAgentById>(),
+        Route::of::<_, agents::ReadAgentByEntity>(),
+        Route::of::<_, agents::SuspendAgent>(),
+        Route::of::<_, agents::ResumeAgent>(),
+        Route::of::<_, agents::RevokeAgent>(),
+        Route::of::<_, own::ReadSelf>(),
+        Route::of::<_, enterprise::Register>(),
+        Route::of::<_, enterprise::ListRegistrations>(),
+        Route::of::<_, enterprise::ReadRegistration>(),
+        Route::of::<_, enterprise::ReplaceRegistration>(),
+        Route::of::<_, enterprise::DeleteRegistration>(),
+        Route::of::<_, enterprise::ListRegistrationNames>(),
+        Route::of::<_, enterprise::ReadRegistrationByName>(),
+        Route::of::<_, enterprise::ReadRegistrationByEntity>(),
+        Route::of::<_, targets::ListTargets>(),
+        Route::of::<_, targets::ReadTarget>(),
+        Route::of::<_, targets::ReadOwnTarget>(),
+        Route::of::<_, targets::WriteTarget>(),
+        Route::of::<_, targets::DeleteTarget>(),
+        Route::of::<_, ReadAcl>(),
+        Route::of::<_, Diagnose<false>>(),
+        Route::of::<_, Diagnose<true>>(),
+        Route::of::<_, policies::ListPolicies>(),
+        Route::of::<_, policies::ReadPolicy>(),
+        Route::of::<_, policies::WritePolicy>(),
+        Route::of::<_, policies::CheckPolicy>(),
+        Route::of::<_, policies::DeletePolicy>(),
+        Route::of::<_, baselines::ListEntityBaselines>(),
+        Route::of::<_, baselines::ReadEntityBaseline>(),
+        Route::of::<_, baselines::WriteEntityBaseline>(),
+        Route::of::<_, baselines::DeleteEntityBaseline>(),
+        Route::of::<_, baselines::ListGroupBaselines>(),
+        Route::of::<_, baselines::ReadGroupBaseline>(),
+        Route::of::<_, baselines::WriteGroupBaseline>(),
+        Route::of::<_, baselines::DeleteGroupBaseline>(),
+        Route::of::<_, locations::ListLocations>(),
+        Route::of::<_, locations::ReadLocation>(),
+        Route::of::<_, locations::WriteLocation>(),
+        Route::of::<_, locations::DeleteLocation>(),
+        Route::of::<_, list::ListDelegations>(),
+        Route::of::<_, delegations::RequestDelegation>(),
+        Route::of::<_, delegations::GrantDelegation>(),
+        Route::of::<_, delegations::ReadDelegation>(),
+        Route::of::<_, delegations::ApproveDelegation>(),
+        Route::of::<_, delegations::DenyDelegation>(),
+        Route::of::<_, delegations::RevokeDelegation>(),
+        Route::of::<_, delegations::PassDelegation>(),
+        Route::of::<_, codes::ReadCode>(),
+        Route::of::<_, codes::ApproveCode>(),
+        Route::of::<_, codes::DenyCode>(),
+        Route::of::<_, delegation_oversight::OverseeDelegations>(),
+        Route::of::<_, delegation_oversight::OverseeDelegation>(),
+        Route::of::<_, delegation_oversight::OverrideDelegation>(),
+        Route::of::<_, consents::ReadConsent>(),
+        Route::of::<_, consents::ApproveConsent>(),
+        Route::of::<_, consents::DenyConsent>(),
+        Route::of::<_, consent_oversight::OverseeConsents>(),
+        Route::of::<_, consent_oversight::OverseeConsent>(),
+        Route::of::<_, credentials::IssueCredential<false>>(),
+        Route::of::<_, credentials::IssueCredential<true>>(),
+        Route::of::<_, verify_api::Introspect>(),
+        Route::of::<_, verify_api::Redeem>(),
+        Route::of::<_, revoke_api::RevokeCredentials>(),
+        Route::of::<_, revoke_api::RevokeOwn>(),
+        Route::of::<_, credential_oversight::Revoke>(),
+        Route::of::<_, issuers::ListIssuers>(),
+        Route::of::<_, issuers::ReadIssuer>(),
+        Route::of::<_, issuers::WriteIssuer>(),
+        Route::of::<_, issuers::DeleteIssuer>(),
+        Route::of::<_, CheckIssuer>(),
+        Route::of::<_, subjects::ListSubjects>(),
+        Route::of::<_, subjects::ReadSubject>(),
+        Route::of::<_, subjects::WriteSubject>(),
+        Route::of::<_, subjects::DeleteSubject>(),
+        Route::of::<_, decisions::Evaluate>(),
+        Route::of::<_, decisions::EvaluateOwn>(),
+        Route::of::<_, decision_list::ListDecisions>(),
+        Route::of::<_, decision_list::ReadDecision>(),
+        Route::of::<_, decision_list::VerifyDecisions>(),
+        Route::of::<_, mine::ListOwnDecisions>(),
+        Route::of::<_, mine::ReadOwnDecision>(),
+        Route::of::<_, export::ReadExport>(),
+        Route::of::<_, export::WriteExport>(),
+        Route::of::<_, export::DeleteExport>(),
+        Route::of::<_, metrics::ReadMetrics>(),
+        Route::of::<_, activity::ListActivity>(),
+        Route::of::<_, activity::ListAgentActivity>(),
+        Route::of::<_, activity::ListSubjectActivity>(),
+        Route::of::<_, activity::ListTargetActivity>(),
+        Route::of::<_, activity::ReadAgentActivity>(),
+        Route::of::<_, activity::ReadSubjectActivity>(),
+        Route::of::<_, activity::ReadTargetActivity>(),
+        Route::of::<_, authzen::AccessEvaluation>(),
+        Route::of::<_, authzen::AccessEvaluations>(),
+        Route::of::<_, authzen::ReadAuthzenConfiguration>(),
     ]
 }
 
 /// The router, made once per process: all mounts of a type have the same paths.
-fn router(mount_type: MountType) -> &'static Router<State> {
-    static SECRETS: OnceLock<Router<State>> = OnceLock::new();
-    static AUTH: OnceLock<Router<State>> = OnceLock::new();
+fn router(mount_type: MountType) -> &'static Router<Cx> {
+    static SECRETS: OnceLock<Router<Cx>> = OnceLock::new();
+    static AUTH: OnceLock<Router<Cx>> = OnceLock::new();
     let router = match mount_type {
         MountType::Secrets => &SECRETS,
         MountType::Auth => &AUTH,
@@ -220,7 +227,7 @@ pub struct InfoView {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Info<const WRITE: bool> {}
 
-impl<const WRITE: bool> Endpoint<State> for Info<WRITE> {
+impl<const WRITE: bool> Endpoint<Cx> for Info<WRITE> {
     const PLACE: Place = Place {
         path: "info",
         verb: if WRITE { Verb::Write } else { Verb::Read },
@@ -275,7 +282,10 @@ impl<C: Clock + 'static> Factory for Mounts<C> {
     ) -> Arc<dyn Backend> {
         let state = State::new(&storage, system, &config.plugin);
         if let Some(directory) = &self.export_directory {
-            state.export.allow_files_in(directory.clone(), &config.uuid);
+            state
+                .record
+                .export
+                .allow_files_in(directory.clone(), &config.uuid);
         }
         Arc::new(Mount {
             mount_type: config.mount_type,
@@ -330,10 +340,10 @@ impl Backend for Mount {
                 "the storage of this mount was written by a newer release of this plugin; install that release again".to_owned(),
             ));
         }
-        self.state.presented.begin(self.clock.now());
-        let standby = self.state.system.is_read_only().await?;
-        self.state.set_standby(standby);
-        log::start(&self.state).await;
+        self.state.issue.presented.begin(self.clock.now());
+        let standby = self.state.host.system.is_read_only().await?;
+        self.state.host.set_standby(standby);
+        self.begin().await;
         if standby {
             return Ok(());
         }
@@ -380,8 +390,8 @@ impl Backend for Mount {
     }
 
     async fn cleanup(&self) {
-        log::flush(&self.state).await;
-        self.state.export.finish().await;
+        log::flush(&self.state.record).await;
+        self.state.record.export.finish().await;
     }
 }
 
@@ -393,22 +403,43 @@ impl Backend for Mount {
 /// If storage fails.
 async fn tidy(cx: &Cx) -> Result<()> {
     // First: a fault of anything below must not keep decisions from being stored.
-    log::flush(cx).await;
-    cx.rates.forget_idle(cx.now);
-    cx.presented.forget_expired(cx.now);
+    log::flush(&cx.record).await;
+    cx.grants.rates.forget_idle(cx.now);
+    cx.issue.presented.forget_expired(cx.now);
     delegations_tidy::tidy(cx).await?;
     credentials_tidy::tidy(cx).await?;
     keys_tidy::tidy(cx).await?;
     sweep::sweep(cx).await?;
-    cx.baselines.remember().await?;
-    cx.export.apply().await?;
-    log::tidy(cx).await
+    cx.facts.baselines.remember().await?;
+    cx.record.export.apply().await?;
+    let config = cx.facts.config.get().await?;
+    log::tidy(cx, (&*config).into()).await
 }
 
 impl Mount {
+    /// Takes on the settings when the mount begins. What cannot be read now is read
+    /// by the next periodic call.
+    async fn begin(&self) {
+        let config = self.state.facts.config.get().await;
+        let export = self.state.record.export.apply().await;
+        match config {
+            Ok(config) => log::tune(&self.state.record, (&*config).into()),
+            Err(error) => tracing::warn!(
+                { fields::ERROR } = error.to_string(),
+                "the settings of the decision log cannot be read yet"
+            ),
+        }
+        if let Err(error) = export {
+            tracing::warn!(
+                { fields::ERROR } = error.to_string(),
+                "the settings of exporting cannot be read yet"
+            );
+        }
+    }
+
     /// The context of a request, as of now.
     fn context(&self, request: &Request) -> Cx {
-        Cx::live(request, &self.clock, Arc::clone(&self.state))
+        self.state.context(Context::live(request, &self.clock))
     }
 
     /// A lease is to be renewed, or has ended.
@@ -466,12 +497,13 @@ impl Mount {
                 .map_err(|_| Error::Internal("no random bytes".to_owned()))?;
             Ok(key)
         };
-        self.state.hasher.ensure(random).await?;
+        self.state.facts.hasher.ensure(random).await?;
         let make = || {
             SigningKey::generate(Algorithm::EdDsa, &SystemRandom::new())
                 .map_err(|error| Error::Internal(format!("no default key: {error}")))
         };
         self.state
+            .facts
             .keys
             .ensure(DEFAULT_KEY, make, self.clock.now())
             .await

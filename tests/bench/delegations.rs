@@ -14,11 +14,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::{Backend, Factory as _, MountConfig, MountType};
-use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
-use vault_plugin_agentic::framework::request::{Caller, Noted, Operation, Request};
-use vault_plugin_agentic::framework::storage::Storage;
-use vault_plugin_agentic::framework::system::{Entity, SystemView};
+use vault_plugin_agentic::host::framework::backend::{
+    Backend, Factory as _, MountConfig, MountType,
+};
+use vault_plugin_agentic::host::framework::memory::{FakeSystem, MemoryStorage};
+use vault_plugin_agentic::host::framework::request::{Caller, Noted, Operation, Request};
+use vault_plugin_agentic::host::framework::storage::Storage;
+use vault_plugin_agentic::host::framework::system::{Entity, SystemView};
 use vault_plugin_agentic::mount::Mounts;
 
 /// How many each human grants.

@@ -29,18 +29,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::config::store::Config;
-use vault_plugin_agentic::decisions::entry::{Entry, Kind};
-use vault_plugin_agentic::decisions::log;
-use vault_plugin_agentic::decisions::search::{Filter, search};
-use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
-use vault_plugin_agentic::framework::request::{Caller, Noted, Operation, Request};
-use vault_plugin_agentic::framework::storage::Storage;
-use vault_plugin_agentic::framework::system::SystemView;
+use vault_plugin_agentic::facts::config::store::Config;
+use vault_plugin_agentic::host::framework::memory::{FakeSystem, MemoryStorage};
+use vault_plugin_agentic::host::framework::request::{Caller, Context, Noted, Operation, Request};
+use vault_plugin_agentic::host::framework::storage::Storage;
+use vault_plugin_agentic::host::framework::system::SystemView;
 use vault_plugin_agentic::model::decision::Outcome;
 use vault_plugin_agentic::model::ids::AgentId;
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
-use vault_plugin_agentic::state::{Cx, State};
+use vault_plugin_agentic::mount::state::State;
+use vault_plugin_agentic::record::decisions::entry::{Entry, Kind};
+use vault_plugin_agentic::record::decisions::log;
+use vault_plugin_agentic::record::decisions::search::{Filter, search};
 
 use crate::load::{Ask, Connection};
 use crate::support::{Bao, Mount};
@@ -200,14 +200,14 @@ async fn filled(entries: i64, retention: u64, memory: u32) -> Arc<State> {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::default());
     let system: Arc<dyn SystemView> = Arc::new(FakeSystem::default());
     let state = Arc::new(State::new(&storage, system, "agentic"));
-    state.set_standby(false);
+    state.host.set_standby(false);
     let config = Config {
         decision_retention: Ttl::from_secs(retention),
         decision_memory: memory,
         decision_lines: false,
         ..Config::default()
     };
-    log::tune(&state, &config);
+    log::tune(&state.record, (&config).into());
     for number in 0..entries {
         let request = Request {
             id: "request".to_owned(),
@@ -223,7 +223,7 @@ async fn filled(entries: i64, retention: u64, memory: u32) -> Arc<State> {
             noted: Noted::default(),
         };
         let now = Timestamp::from_unix(1_799_053_200 + number);
-        let cx = Cx::new(&request, now, Arc::clone(&state));
+        let cx = state.context(Context::new(&request, now));
         let rare = number % 500 == 0;
         let entry = Entry {
             agent: if rare { "rare" } else { "bot" }.to_owned(),
@@ -234,11 +234,11 @@ async fn filled(entries: i64, retention: u64, memory: u32) -> Arc<State> {
         };
         log::record(&cx, entry);
         if number % 4_000 == 0 {
-            log::flush(&state).await;
+            log::flush(&state.record).await;
         }
     }
-    while state.journal.pending() > 0 {
-        log::flush(&state).await;
+    while state.record.journal.pending() > 0 {
+        log::flush(&state.record).await;
     }
     state
 }
@@ -274,7 +274,7 @@ async fn searches(scale: &Scale) {
 async fn page(state: &State, filter: &Filter, middle: bool, scale: &Scale) -> f64 {
     let mut after = None;
     if middle {
-        let first = search(state, filter, None, 1_000).await.unwrap();
+        let first = search(&state.record, filter, None, 1_000).await.unwrap();
         after = first
             .entries
             .get(first.entries.len() / 2)
@@ -283,7 +283,9 @@ async fn page(state: &State, filter: &Filter, middle: bool, scale: &Scale) -> f6
     let mut times = Vec::new();
     for _ in 0..scale.rounds {
         let begin = Instant::now();
-        let page = search(state, filter, after.as_ref(), 100).await.unwrap();
+        let page = search(&state.record, filter, after.as_ref(), 100)
+            .await
+            .unwrap();
         times.push(begin.elapsed().as_secs_f64());
         assert!(!page.entries.is_empty());
     }

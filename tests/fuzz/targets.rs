@@ -14,11 +14,11 @@ use clap::Parser as _;
 use serde_json::{Map, Value};
 use vault_plugin_agentic::engine::facts::{Baseline, Bounds, Environment, Facts, NoCounts, Upkeep};
 use vault_plugin_agentic::engine::{compile, try_condition};
-use vault_plugin_agentic::framework;
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::field::Field;
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::router::Router;
+use vault_plugin_agentic::host::framework;
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::field::Field;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::router::Router;
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::jose::dpop::{self, Expected};
 use vault_plugin_agentic::jose::jwk::PublicJwk;
@@ -28,7 +28,7 @@ use vault_plugin_agentic::model::pattern::Pattern;
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 use vault_plugin_agentic::model::vault_path::VaultPath;
 use vault_plugin_agentic::mount::routes;
-use vault_plugin_agentic::state::State;
+use vault_plugin_agentic::mount::state::Cx;
 
 /// One target.
 pub(crate) type Target = fn(&[u8]);
@@ -61,7 +61,10 @@ fn audit_log(data: &[u8]) {
         let cli = Cli::try_parse_from(["plugin", "report", "-", "--settled=0"]).unwrap();
         match cli.command {
             Command::Report(options) => *options,
-            _ => panic!("it was asked for"),
+            Command::Register(_)
+            | Command::Upgrade(_)
+            | Command::Policy(_)
+            | Command::Version { .. } => panic!("it was asked for"),
         }
     });
     let source = Source::Stream("fuzz".to_owned(), Box::new(Cursor::new(data.to_vec())));
@@ -104,8 +107,7 @@ fn route(data: &[u8]) {
     let Ok(path) = str::from_utf8(data) else {
         return;
     };
-    static ROUTER: LazyLock<Router<State>> =
-        LazyLock::new(|| Router::new(routes(MountType::Secrets)));
+    static ROUTER: LazyLock<Router<Cx>> = LazyLock::new(|| Router::new(routes(MountType::Secrets)));
     for operation in [
         Operation::Read,
         Operation::Update,

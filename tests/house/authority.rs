@@ -4,13 +4,15 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::endpoint::{Audience, GOVERNED, Route, Verb, is_governed};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::{Kept, Operation};
-use vault_plugin_agentic::framework::system::{Alias, Entity};
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::endpoint::{
+    Audience, GOVERNED, Route, Verb, is_governed,
+};
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::{Kept, Operation};
+use vault_plugin_agentic::host::framework::system::{Alias, Entity};
 use vault_plugin_agentic::mount::routes;
-use vault_plugin_agentic::state::State;
+use vault_plugin_agentic::mount::state::Cx;
 
 use crate::people::{People, crm, denied, text};
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, request};
@@ -328,7 +330,7 @@ fn the_overview_of_paths_is_true() {
     assert_eq!(format!("{now}\n"), table, "run `make golden`");
 }
 
-fn shown(route: &Route<State>, secrets: &[&str]) -> String {
+fn shown(route: &Route<Cx>, secrets: &[&str]) -> String {
     let path = route.place.path.replace('{', ":").replace('}', "");
     let slash = if route.place.verb == Verb::List {
         "/"
@@ -343,7 +345,7 @@ fn shown(route: &Route<State>, secrets: &[&str]) -> String {
     format!("`{path}{slash}`{only}")
 }
 
-fn whom(route: &Route<State>) -> &'static str {
+fn whom(route: &Route<Cx>) -> &'static str {
     match route.audience {
         Audience::Governed => "Governed",
         Audience::Caller | Audience::Judged => "Caller",

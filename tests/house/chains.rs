@@ -2,8 +2,8 @@
 //! gone at once with any link above.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use crate::people::{BOB, People, crm, denied, refused, text};
 use crate::world::{AGENT_ENTITY, Answer, HUMAN_ENTITY};
@@ -293,7 +293,7 @@ async fn every_agent_on_the_way_must_still_be_good() {
     people.world.ok("agents/bot/resume", json!({})).await;
     issue().await.unwrap();
     let system = |disabled| {
-        let entity = vault_plugin_agentic::framework::system::Entity {
+        let entity = vault_plugin_agentic::host::framework::system::Entity {
             id: AGENT_ENTITY.into(),
             name: "bot".into(),
             disabled,
@@ -303,7 +303,7 @@ async fn every_agent_on_the_way_must_still_be_good() {
     };
     system(true);
     denied(issue().await, "delegation.agent");
-    let merged = vault_plugin_agentic::framework::system::Entity {
+    let merged = vault_plugin_agentic::host::framework::system::Entity {
         id: "another-entity".into(),
         name: "bot".into(),
         ..Default::default()

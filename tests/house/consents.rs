@@ -2,9 +2,9 @@
 //! once.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::system::Entity;
 
 use crate::people::{BOB, People, denied, refused, text};
 use crate::world::{AGENT_ENTITY, Answer, HUMAN_ENTITY, START, request};

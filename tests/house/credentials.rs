@@ -1,9 +1,9 @@
 //! What becomes of credentials: introspection, revocation, possession.
 
 use serde_json::{Map, Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::system::Entity;
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::jose::jws::{self, Header};
 use vault_plugin_agentic::jose::signer::SigningKey;

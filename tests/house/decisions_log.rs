@@ -6,19 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::config::store::Config;
-use vault_plugin_agentic::decisions::entry::{Entry, Kind};
-use vault_plugin_agentic::decisions::search::{Filter, search};
-use vault_plugin_agentic::decisions::store::{MOST_PENDING, MOST_STRANGERS};
-use vault_plugin_agentic::decisions::{log, verify};
-use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::storage::Storage;
-use vault_plugin_agentic::framework::system::SystemView;
+use vault_plugin_agentic::facts::config::store::Config;
+use vault_plugin_agentic::host::framework::memory::{FakeSystem, MemoryStorage};
+use vault_plugin_agentic::host::framework::request::{Context, Operation};
+use vault_plugin_agentic::host::framework::storage::Storage;
+use vault_plugin_agentic::host::framework::system::SystemView;
 use vault_plugin_agentic::model::decision::Outcome;
 use vault_plugin_agentic::model::ids::{AgentId, DecisionId};
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
-use vault_plugin_agentic::state::{Cx, State};
+use vault_plugin_agentic::mount::state::{Cx, State};
+use vault_plugin_agentic::record::decisions::entry::{Entry, Kind};
+use vault_plugin_agentic::record::decisions::search::{Filter, search};
+use vault_plugin_agentic::record::decisions::store::{MOST_PENDING, MOST_STRANGERS};
+use vault_plugin_agentic::record::decisions::{log, verify};
 
 use crate::world::{START, World};
 
@@ -40,23 +40,20 @@ impl Log {
         let host: Arc<dyn Storage> = Arc::clone(&storage) as _;
         let system = Arc::new(FakeSystem::default()) as Arc<dyn SystemView>;
         let state = Arc::new(State::new(&host, system, "agentic"));
-        state.set_standby(false);
+        state.host.set_standby(false);
         let config = Config {
             decision_retention: Ttl::from_secs(retention),
             decision_memory: memory,
             ..Config::default()
         };
-        log::tune(&state, &config);
+        log::tune(&state.record, (&config).into());
         Self { storage, state }
     }
 
     fn cx(&self, second: i64) -> Cx {
         let request = crate::world::request(Operation::Update, "creds/issue", json!({}), None);
-        Cx::new(
-            &request,
-            Timestamp::from_unix(second),
-            Arc::clone(&self.state),
-        )
+        let request = Context::new(&request, Timestamp::from_unix(second));
+        self.state.context(request)
     }
 
     /// The `number`th decision: every seventh by the agent `rare`, every third
@@ -93,8 +90,8 @@ impl Log {
     }
 
     async fn flush(&self) {
-        while self.state.journal.pending() > 0 {
-            self.state.journal.flush().await.unwrap();
+        while self.state.record.journal.pending() > 0 {
+            self.state.record.journal.flush().await.unwrap();
         }
     }
 
@@ -103,7 +100,7 @@ impl Log {
         let mut all = Vec::new();
         let mut after = None;
         loop {
-            let page = search(&self.state, filter, after.as_ref(), limit)
+            let page = search(&self.state.record, filter, after.as_ref(), limit)
                 .await
                 .unwrap();
             assert!(page.entries.len() <= usize::try_from(limit).unwrap());
@@ -120,7 +117,7 @@ impl Log {
         let mut findings = Vec::new();
         let mut from = 0;
         loop {
-            let found = verify::verify(&self.state.journal, from, None)
+            let found = verify::verify(&self.state.record.journal, from, None)
                 .await
                 .unwrap();
             assert_eq!(found.ok, found.findings.is_empty());
@@ -276,7 +273,7 @@ async fn the_log_goes_on_after_a_restart() {
     again.flush().await;
     assert_eq!(again.pages(&Filter::default(), 100).await, [2, 1]);
     assert_eq!(again.findings().await, Vec::<String>::new());
-    let found = vault_plugin_agentic::decisions::search::find(&again.state, &first)
+    let found = vault_plugin_agentic::record::decisions::search::find(&again.state.record, &first)
         .await
         .unwrap();
     assert_eq!(number(&found.unwrap()), 1);
@@ -299,7 +296,7 @@ async fn tampered(with: impl Fn(&MemoryStorage, &[String])) -> Vec<String> {
 }
 
 async fn remove(storage: &MemoryStorage, key: &str) {
-    let delete = vault_plugin_agentic::framework::storage::Write::Delete {
+    let delete = vault_plugin_agentic::host::framework::storage::Write::Delete {
         key: key.to_owned(),
     };
     storage.commit(vec![delete]).await.unwrap();
@@ -383,7 +380,9 @@ async fn a_log_that_was_cut_off_is_found() {
         log.decide(part + 1);
         log.flush().await;
     }
-    let known = verify::verify(&log.state.journal, 0, None).await.unwrap();
+    let known = verify::verify(&log.state.record.journal, 0, None)
+        .await
+        .unwrap();
     let noted = (known.last, known.hash.clone());
     // The last segment and the head, put back as they were a segment before.
     remove(&log.storage, &log.segments()[4]).await;
@@ -392,7 +391,7 @@ async fn a_log_that_was_cut_off_is_found() {
     });
     assert!(log.findings().await[0].contains("was changed, or segments after it were cut off"));
     // Even a head that is made anew does not match what was noted elsewhere.
-    let fourth = verify::verify(&log.state.journal, 0, Some(&noted))
+    let fourth = verify::verify(&log.state.record.journal, 0, Some(&noted))
         .await
         .unwrap();
     assert!(
@@ -415,7 +414,9 @@ async fn what_does_not_follow_is_kept_and_told() {
         log.flush().await;
     }
     let (before, second) = (log.segments(), log.storage.value(&log.segments()[1]));
-    let known = verify::verify(&log.state.journal, 0, None).await.unwrap();
+    let known = verify::verify(&log.state.record.journal, 0, None)
+        .await
+        .unwrap();
     // As after the retention has passed for the first, and then the head goes.
     remove(&log.storage, &before[0]).await;
     remove(&log.storage, "decision-head/head").await;
@@ -447,7 +448,7 @@ async fn what_does_not_follow_is_kept_and_told() {
 
     // A hash that was noted is compared wherever the walk begins.
     let noted = (2, known.hash.clone());
-    let late = verify::verify(&log.state.journal, 3, Some(&noted))
+    let late = verify::verify(&log.state.record.journal, 3, Some(&noted))
         .await
         .unwrap();
     assert!(
@@ -473,7 +474,7 @@ async fn writes_that_fail_anywhere_lose_and_double_nothing() {
                 } else {
                     log.storage.fail_after(position);
                 }
-                let failed = log.state.journal.flush().await;
+                let failed = log.state.record.journal.flush().await;
                 log.storage.lose_replies(false);
                 log.storage.fail_writes(false);
                 assert_eq!(failed.is_err(), lost_reply || position < 6);
@@ -495,7 +496,7 @@ async fn a_crash_between_segment_and_head_is_no_tampering() {
     log.flush().await;
     log.decide(2);
     log.storage.fail_after(1);
-    log.state.journal.flush().await.unwrap_err();
+    log.state.record.journal.flush().await.unwrap_err();
     log.storage.fail_writes(false);
     let again = Log::over(Arc::clone(&log.storage), DAY, 10);
     again.decide(3);
@@ -513,17 +514,17 @@ async fn what_is_too_old_goes_and_the_rest_still_verifies() {
     }
     let now = Timestamp::from_unix(START + 6_000);
     // A bounded part at each call, of more than one call writes.
-    log.state.journal.expire(now).await.unwrap();
+    log.state.record.journal.expire(now).await.unwrap();
     assert_eq!(log.segments().len(), 600 - 512);
     assert_eq!(log.findings().await, Vec::<String>::new());
     for _ in 0..4 {
-        log.state.journal.expire(now).await.unwrap();
+        log.state.record.journal.expire(now).await.unwrap();
     }
     assert_eq!(log.segments().len(), 10);
     assert_eq!(log.findings().await, Vec::<String>::new());
     // Retention that is switched off takes the rest, and the chain goes on.
-    log::tune(&log.state, &Config::default());
-    log.state.journal.expire(now).await.unwrap();
+    log::tune(&log.state.record, (&Config::default()).into());
+    log.state.record.journal.expire(now).await.unwrap();
     assert_eq!(log.segments().len(), 0);
     let again = Log::over(Arc::clone(&log.storage), DAY, 10);
     again.decide(7_000);
@@ -543,11 +544,11 @@ async fn a_removal_that_fails_anywhere_is_no_tampering() {
         }
         let now = Timestamp::from_unix(START + 1_000);
         log.storage.fail_after(position);
-        let _ = log.state.journal.expire(now).await;
+        let _ = log.state.record.journal.expire(now).await;
         log.storage.fail_writes(false);
         assert_eq!(log.findings().await, Vec::<String>::new(), "{position}");
         let again = Log::over(Arc::clone(&log.storage), 100, 1);
-        again.state.journal.expire(now).await.unwrap();
+        again.state.record.journal.expire(now).await.unwrap();
         assert_eq!(again.segments().len(), 0);
         assert_eq!(again.findings().await, Vec::<String>::new(), "{position}");
     }
@@ -560,12 +561,14 @@ async fn memory_is_bounded_whatever_comes() {
     for number in 1..=100_000 {
         log.decide(number);
     }
-    assert_eq!(log.state.recent.len(), 2_000);
-    assert_eq!(log.state.journal.pending(), MOST_PENDING);
+    assert_eq!(log.state.record.recent.len(), 2_000);
+    assert_eq!(log.state.record.journal.pending(), MOST_PENDING);
     // What found no room is counted, here and in the log itself.
     log.storage.fail_writes(false);
     log.flush().await;
-    let found = verify::verify(&log.state.journal, 0, None).await.unwrap();
+    let found = verify::verify(&log.state.record.journal, 0, None)
+        .await
+        .unwrap();
     assert_eq!(found.entries + found.lost, 100_000);
     assert!(found.ok);
     for key in log.segments() {
@@ -595,9 +598,9 @@ async fn a_hundred_thousand_decisions_are_found_in_pages() {
 #[tokio::test]
 async fn a_standby_stores_nothing() {
     let log = Log::new(DAY, 10);
-    log.state.set_standby(true);
+    log.state.host.set_standby(true);
     log.decide(1);
-    log.state.journal.flush().await.unwrap();
+    log.state.record.journal.flush().await.unwrap();
     assert_eq!(log.storage.writes(), 0);
     assert_eq!(log.pages(&Filter::default(), 10).await, [1]);
 }
@@ -712,12 +715,13 @@ async fn what_could_not_be_stored_is_shown_from_memory() {
         log.stranger(100 + number);
     }
     log::tune(
-        &log.state,
-        &Config {
+        &log.state.record,
+        (&Config {
             decision_retention: Ttl::from_secs(DAY),
             decision_memory: 10,
             ..Config::default()
-        },
+        })
+            .into(),
     );
     log.decide(200);
     log.flush().await;
@@ -736,11 +740,11 @@ async fn strangers_take_no_room_from_agents_in_the_log() {
     for number in 1..=20_000 {
         log.stranger(number);
     }
-    assert_eq!(log.state.journal.pending(), MOST_STRANGERS);
+    assert_eq!(log.state.record.journal.pending(), MOST_STRANGERS);
     for number in 1..=i64::try_from(MOST_PENDING).unwrap() {
         log.decide(number);
     }
-    let counts = log.state.journal.counts();
+    let counts = log.state.record.journal.counts();
     assert_eq!(counts.lost.load(Ordering::Relaxed), 0);
     assert_eq!(
         counts.strangers_left_out.load(Ordering::Relaxed),
@@ -748,11 +752,13 @@ async fn strangers_take_no_room_from_agents_in_the_log() {
     );
     log.storage.fail_writes(false);
     log.flush().await;
-    let found = verify::verify(&log.state.journal, 0, None).await.unwrap();
+    let found = verify::verify(&log.state.record.journal, 0, None)
+        .await
+        .unwrap();
     assert_eq!((found.entries, found.lost), (16_384 + 256, 0));
     // There is room again.
     log.stranger(30_000);
-    assert_eq!(log.state.journal.pending(), 1);
+    assert_eq!(log.state.record.journal.pending(), 1);
 }
 
 #[tokio::test]
@@ -772,8 +778,8 @@ async fn every_write_that_fails_is_counted() {
     log.decide(1);
     log.storage.fail_reads(true);
     for expected in 1..=3 {
-        log.state.journal.flush().await.unwrap_err();
-        let failed = &log.state.journal.counts().failed;
+        log.state.record.journal.flush().await.unwrap_err();
+        let failed = &log.state.record.journal.counts().failed;
         assert_eq!(failed.load(Ordering::Relaxed), expected);
     }
 }

@@ -2,8 +2,8 @@
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::system::Entity;
 
 use crate::people::{People, crm, text};
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, request};

@@ -4,8 +4,8 @@
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use crate::people::{People, crm, text};
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, request};

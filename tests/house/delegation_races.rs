@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::{Error, Result};
-use vault_plugin_agentic::framework::memory::MemoryStorage;
-use vault_plugin_agentic::framework::storage::{Storage, Write};
+use vault_plugin_agentic::host::framework::error::{Error, Result};
+use vault_plugin_agentic::host::framework::memory::MemoryStorage;
+use vault_plugin_agentic::host::framework::storage::{Storage, Write};
 
 use crate::people::{People, crm, text};
 use crate::world::{AGENT_ENTITY, Answer, HUMAN_ENTITY, World};

@@ -3,7 +3,7 @@
 #![expect(clippy::arithmetic_side_effects, reason = "small numbers, in a test")]
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
+use vault_plugin_agentic::host::framework::error::Error;
 use vault_plugin_agentic::model::authorization::Scope;
 
 use crate::people::{People, text};
@@ -191,7 +191,7 @@ async fn random_trees_hold_what_the_model_says() {
         // Another process, which knows only what is stored.
         let again = people.again();
         for agent in AGENTS {
-            let known = vault_plugin_agentic::framework::system::Entity {
+            let known = vault_plugin_agentic::host::framework::system::Entity {
                 id: format!("{agent}-entity"),
                 name: agent.into(),
                 ..Default::default()

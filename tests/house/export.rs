@@ -14,8 +14,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use prost::Message as _;
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::memory::MemoryStorage;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::memory::MemoryStorage;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use crate::observing::{metrics, sample};
 use crate::world::World;

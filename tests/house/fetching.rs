@@ -2,8 +2,8 @@
 //! not followed, waited for or swallowed.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::issuers::fetch::{FetchError, KeySource as _, Network};
+use vault_plugin_agentic::facts::issuers::fetch::{FetchError, KeySource as _, Network};
+use vault_plugin_agentic::host::framework::request::Operation;
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::model::issuer::Issuer;
 

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::memory::MemoryStorage;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::memory::MemoryStorage;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, lines};
 
@@ -117,7 +117,7 @@ async fn no_resource_is_the_whole_target_and_must_be_offered() {
 async fn a_group_is_seen_whatever_its_name() {
     let world = World::with_agent().await;
     world.system.add(
-        vault_plugin_agentic::framework::system::Entity {
+        vault_plugin_agentic::host::framework::system::Entity {
             id: HUMAN_ENTITY.into(),
             name: "alice".into(),
             ..Default::default()

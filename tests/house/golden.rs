@@ -6,8 +6,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::request::Operation;
 use vault_plugin_agentic::mount::routes;
 
 use crate::world::World;

@@ -2,8 +2,8 @@
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 use vault_plugin_agentic::jose::jwk::PublicJwk;
 use vault_plugin_agentic::jose::{alg::Algorithm, jws};
 

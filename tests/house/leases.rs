@@ -1,9 +1,9 @@
 //! Credentials as leases of the host.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::{Error, Result};
-use vault_plugin_agentic::framework::request::{Kept, Operation};
-use vault_plugin_agentic::framework::response::{Lease, Response};
+use vault_plugin_agentic::host::framework::error::{Error, Result};
+use vault_plugin_agentic::host::framework::request::{Kept, Operation};
+use vault_plugin_agentic::host::framework::response::{Lease, Response};
 use vault_plugin_agentic::model::time::Ttl;
 
 use crate::world::{AGENT_ENTITY, World, body, request};

@@ -2,9 +2,9 @@
 
 use base64::Engine as _;
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::system::Entity;
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::jose::jwk::PublicJwk;
 use vault_plugin_agentic::jose::jws;

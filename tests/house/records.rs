@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::memory::MemoryStorage;
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::memory::MemoryStorage;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::system::Entity;
 
 use crate::people::crm;
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, START, World};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use crate::world::World;
 

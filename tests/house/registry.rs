@@ -1,8 +1,8 @@
 //! The rules of the registry.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY, World, lines};
 

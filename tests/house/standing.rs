@@ -2,7 +2,7 @@
 //! them, of every kind and for every path that asks.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::system::Entity;
 
 use crate::people::{People, crm, text};
 use crate::world::{AGENT_ENTITY, HUMAN_ENTITY};

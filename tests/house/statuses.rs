@@ -6,8 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::system::Entity;
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::system::Entity;
 
 use crate::world::{AGENT_ENTITY, START, World};
 

@@ -2,9 +2,9 @@
 //! every field: answers, and never a fault of ours.
 
 use serde_json::{Map, Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 use vault_plugin_agentic::mount::routes;
 
 use crate::world::{AGENT_ENTITY, World};

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::{Backend, Factory as _, MountConfig, MountType};
-use vault_plugin_agentic::framework::error::Result;
-use vault_plugin_agentic::framework::memory::{FakeSystem, MemoryStorage};
-use vault_plugin_agentic::framework::request::{Caller, Operation, Request};
-use vault_plugin_agentic::framework::response::Response;
-use vault_plugin_agentic::framework::storage::Storage;
-use vault_plugin_agentic::framework::system::{Entity, SystemView};
+use vault_plugin_agentic::host::framework::backend::{
+    Backend, Factory as _, MountConfig, MountType,
+};
+use vault_plugin_agentic::host::framework::error::Result;
+use vault_plugin_agentic::host::framework::memory::{FakeSystem, MemoryStorage};
+use vault_plugin_agentic::host::framework::request::{Caller, Operation, Request};
+use vault_plugin_agentic::host::framework::response::Response;
+use vault_plugin_agentic::host::framework::storage::Storage;
+use vault_plugin_agentic::host::framework::system::{Entity, SystemView};
 use vault_plugin_agentic::model::time::{Clock, Timestamp};
 use vault_plugin_agentic::mount::Mounts;
 
@@ -313,7 +315,7 @@ pub(crate) fn request(
         },
         mount_point: "agentic/".into(),
         unauthenticated: false,
-        noted: vault_plugin_agentic::framework::request::Noted::default(),
+        noted: vault_plugin_agentic::host::framework::request::Noted::default(),
         lease: None,
         login: None,
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use vault_plugin_agentic::credentials::standing::{Facts, judge};
+use vault_plugin_agentic::issue::credentials::standing::{Facts, judge};
 use vault_plugin_agentic::model::agent::Suspension;
 use vault_plugin_agentic::model::credential::{Grounds, Standing};
 use vault_plugin_agentic::model::identity::Presence;

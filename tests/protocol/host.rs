@@ -31,8 +31,8 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Status};
-use vault_plugin_agentic::framework::backend::{Factory, MountType};
-use vault_plugin_agentic::plugin::{Environment, Guest, ServeError, serve_host};
+use vault_plugin_agentic::host::framework::backend::{Factory, MountType};
+use vault_plugin_agentic::host::plugin::{Environment, Guest, ServeError, serve_host};
 
 use crate::store::{Store, serve_store};
 use crate::wire::goplugin::grpc_broker_client::GrpcBrokerClient;

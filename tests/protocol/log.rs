@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tracing_subscriber::layer::SubscriberExt as _;
-use vault_plugin_agentic::telemetry::hclog::Hclog;
+use vault_plugin_agentic::host::telemetry::hclog::Hclog;
 
 fn logged(log: impl FnOnce()) -> Vec<Vec<u8>> {
     let writes = Arc::new(Mutex::new(Vec::new()));
@@ -24,9 +24,9 @@ fn parsed(line: &[u8]) -> Value {
 
 #[test]
 fn what_the_host_parses_are_strings() {
-    let target = "vault_plugin_agentic::plugin::service";
+    let target = "vault_plugin_agentic::host::plugin::service";
     let lines = logged(|| {
-        tracing::info!(target: "vault_plugin_agentic::plugin::service", count = 3, yes = true, "hello");
+        tracing::info!(target: "vault_plugin_agentic::host::plugin::service", count = 3, yes = true, "hello");
         tracing::error!(target: "vault_plugin_agentic", message = 7);
         tracing::warn!(target: "vault_plugin_agentic", other = "field");
         tracing::warn!(target: "h2", "a crate's warning");

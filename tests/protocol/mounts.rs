@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
-use vault_plugin_agentic::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::backend::MountType;
 
 use crate::host::{Host, for_mount};
 use crate::store::Store;

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, json};
-use vault_plugin_agentic::framework::backend::{Backend, Factory, MountConfig, SpecialPaths};
-use vault_plugin_agentic::framework::error::{Error, Result};
-use vault_plugin_agentic::framework::request::Request;
-use vault_plugin_agentic::framework::response::{Auth, Lease, Reply, Response};
-use vault_plugin_agentic::framework::storage::{Storage, Write};
-use vault_plugin_agentic::framework::system::SystemView;
+use vault_plugin_agentic::host::framework::backend::{Backend, Factory, MountConfig, SpecialPaths};
+use vault_plugin_agentic::host::framework::error::{Error, Result};
+use vault_plugin_agentic::host::framework::request::Request;
+use vault_plugin_agentic::host::framework::response::{Auth, Lease, Reply, Response};
+use vault_plugin_agentic::host::framework::storage::{Storage, Write};
+use vault_plugin_agentic::host::framework::system::SystemView;
 use vault_plugin_agentic::model::target::TokenType;
 use vault_plugin_agentic::model::time::{Timestamp, Ttl};
 

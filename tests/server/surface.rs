@@ -1,8 +1,8 @@
 //! Every path and operation over HTTP; the documents the server makes of them.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::endpoint::{Audience, Verb};
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::endpoint::{Audience, Verb};
 use vault_plugin_agentic::mount::routes;
 
 use crate::example::Example;

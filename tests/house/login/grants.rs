@@ -1,11 +1,11 @@
 //! The token that a login gets, and those who get none.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::error::{Error, Result};
-use vault_plugin_agentic::framework::request::Operation;
-use vault_plugin_agentic::framework::response::Response;
-use vault_plugin_agentic::framework::system::{Alias, Entity};
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::error::{Error, Result};
+use vault_plugin_agentic::host::framework::request::Operation;
+use vault_plugin_agentic::host::framework::response::Response;
+use vault_plugin_agentic::host::framework::system::{Alias, Entity};
 use vault_plugin_agentic::model::target::TokenType;
 use vault_plugin_agentic::model::time::Ttl;
 

@@ -1,7 +1,7 @@
 //! For whom an agent asks.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::request::Operation;
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::model::time::Ttl;
 

@@ -1,8 +1,8 @@
 //! Issuers, and kinds of tokens.
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::Error;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::error::Error;
+use vault_plugin_agentic::host::framework::request::Operation;
 use vault_plugin_agentic::jose::alg::Algorithm;
 
 use super::Doors;

@@ -1,7 +1,7 @@
 //! What the decision log says of logins.
 
 use serde_json::json;
-use vault_plugin_agentic::framework::request::Operation;
+use vault_plugin_agentic::host::framework::request::Operation;
 
 use super::Doors;
 

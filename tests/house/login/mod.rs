@@ -11,10 +11,10 @@ mod tokens;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::error::{Error, Result};
-use vault_plugin_agentic::framework::memory::MemoryStorage;
-use vault_plugin_agentic::framework::request::{Kept, Operation};
-use vault_plugin_agentic::framework::response::{Auth, Response};
+use vault_plugin_agentic::host::framework::error::{Error, Result};
+use vault_plugin_agentic::host::framework::memory::MemoryStorage;
+use vault_plugin_agentic::host::framework::request::{Kept, Operation};
+use vault_plugin_agentic::host::framework::response::{Auth, Response};
 use vault_plugin_agentic::jose::alg::Algorithm;
 use vault_plugin_agentic::model::time::Ttl;
 

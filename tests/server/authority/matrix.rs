@@ -5,8 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::endpoint::{Audience, Verb, is_governed};
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::endpoint::{Audience, Verb, is_governed};
 use vault_plugin_agentic::mount::routes;
 
 use super::callers::{self, Caller};

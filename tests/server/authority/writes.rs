@@ -2,8 +2,8 @@
 //! by a link that somebody else made.
 
 use serde_json::json;
-use vault_plugin_agentic::framework::backend::MountType;
-use vault_plugin_agentic::framework::endpoint::Verb;
+use vault_plugin_agentic::host::framework::backend::MountType;
+use vault_plugin_agentic::host::framework::endpoint::Verb;
 use vault_plugin_agentic::mount::routes;
 
 use super::example;

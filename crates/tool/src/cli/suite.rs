@@ -288,13 +288,7 @@ impl Given {
             name: self.subject.name.clone().unwrap_or_default(),
             disabled: self.subject.disabled.unwrap_or(false),
             is_human: true,
-            groups: self
-                .subject
-                .groups
-                .iter()
-                .flatten()
-                .map(|group| group.clone())
-                .collect(),
+            groups: self.subject.groups.iter().flatten().cloned().collect(),
             metadata: self.subject.metadata.clone().unwrap_or_default(),
         })
     }

@@ -1,0 +1,5 @@
+//! The systems that credentials are for.
+
+pub mod acl;
+pub mod api;
+pub mod store;

@@ -1,9 +1,0 @@
-//! Signing keys, their rotation, and how verifiers learn of them.
-
-pub mod api;
-pub mod discovery;
-pub mod hasher;
-pub mod set;
-pub mod store;
-pub mod tidy;
-pub mod versions;

@@ -1,4 +1,0 @@
-//! Policies: their texts, and the compiled library that decisions read.
-
-pub mod api;
-pub mod store;

@@ -1,6 +1,0 @@
-//! The systems that credentials are for.
-
-pub mod acl;
-pub mod api;
-pub mod doctor;
-pub mod store;
