@@ -261,7 +261,7 @@ impl Endpoint<Cx> for ReadAuthzenConfiguration {
     type Output = Map<String, Value>;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Self::Output>> {
-        let config = cx.facts.config.get().await?;
+        let config = cx.config().await?;
         if config.issuer.is_empty() {
             return Err(Error::NotFound(
                 "this mount has no issuer yet; an operator sets it under `config`".to_owned(),

@@ -55,7 +55,7 @@ impl<const OPENID: bool> Endpoint<Cx> for ReadDiscovery<OPENID> {
     type Output = Map<String, Value>;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Self::Output>> {
-        let config = cx.facts.config.get().await?;
+        let config = cx.config().await?;
         if config.issuer.is_empty() {
             return Err(Error::NotFound(
                 "this mount has no issuer yet; an operator sets it under `config`".to_owned(),

@@ -224,7 +224,7 @@ impl Chart {
 
     async fn limits(&mut self, cx: &Cx, target: &Target) -> Result<()> {
         let longest = cx.lease_limit().await?;
-        let settings = cx.facts.config.get().await?.max_ttl;
+        let settings = cx.config().await?.max_ttl;
         let least = target.max_ttl.min(longest).min(settings);
         if least < target.max_ttl {
             self.warn(

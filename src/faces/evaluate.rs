@@ -155,7 +155,7 @@ impl Endpoint<Cx> for EvaluateOwn {
             ));
         }
         let (outcome, mut explanation) = decide(cx, applicant, &request).await?;
-        redact(&mut explanation, cx.facts.config.get().await?.denial_detail);
+        redact(&mut explanation, cx.config().await?.denial_detail);
         Ok(Evaluation {
             decision: outcome == Outcome::Allow,
             context: explanation,
@@ -187,7 +187,7 @@ pub async fn answer(
     };
     let applicant = if own { caller } else { named(cx, agent).await? };
     let (outcome, mut explanation) = decide(cx, applicant, request).await?;
-    redact(&mut explanation, cx.facts.config.get().await?.denial_detail);
+    redact(&mut explanation, cx.config().await?.denial_detail);
     Ok((outcome == Outcome::Allow, own.then_some(explanation)))
 }
 
@@ -204,7 +204,7 @@ async fn decide(
     applicant: Applicant,
     request: &AccessRequest,
 ) -> Result<(Outcome, Explanation)> {
-    let gathered = authorize::gather(cx, request, applicant).await?;
+    let gathered = authorize::gather::gather(cx, request, applicant).await?;
     let decision = engine::decide(request, &gathered.facts);
     let explanation = decision.explain(request, &gathered.facts);
     Ok((decision.outcome, explanation))

@@ -116,7 +116,7 @@ impl Endpoint<Cx> for ListOwnDecisions {
         };
         let after = cursor(&self.after)?;
         let mut page = search::search(&cx.record, &filter, after.as_ref(), self.limit).await?;
-        let detail = cx.facts.config.get().await?.denial_detail;
+        let detail = cx.config().await?.denial_detail;
         for entry in &mut page.entries {
             *entry = shown((**entry).clone(), &reader, agent, detail).into();
         }
@@ -157,7 +157,7 @@ impl Endpoint<Cx> for ReadOwnDecision {
         let Some(entry) = found.filter(|entry| whom.holds(entry)) else {
             return Ok(Reply::Nothing);
         };
-        let detail = cx.facts.config.get().await?.denial_detail;
+        let detail = cx.config().await?.denial_detail;
         let entry = shown((*entry).clone(), whom.entity.as_str(), agent, detail);
         Ok(OwnDecisionView {
             reason: entry.reason(),

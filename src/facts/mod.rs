@@ -13,24 +13,27 @@ pub mod policies;
 pub mod registry;
 pub mod targets;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use tokio::sync::OnceCell;
+
 use crate::facts::baselines::store::BaselineStore;
-use crate::facts::config::store::ConfigStore;
+use crate::facts::config::store::{Config, ConfigStore};
 use crate::facts::identity::cursor::Cursor;
-use crate::facts::identity::settings::IdentityStore;
+use crate::facts::identity::settings::{IdentitySettings, IdentityStore};
 use crate::facts::issuers::fetch::Network;
 use crate::facts::issuers::keys::KeySets;
 use crate::facts::issuers::store::IssuerStore;
 use crate::facts::keys::hasher::HasherStore;
 use crate::facts::keys::store::KeyStore;
-use crate::facts::locations::store::LocationStore;
-use crate::facts::policies::store::PolicyStore;
+use crate::facts::locations::store::{LocationStore, Locations};
+use crate::facts::policies::store::{Library, PolicyStore};
 use crate::facts::registry::store::AgentStore;
 use crate::facts::targets::store::TargetStore;
+use crate::host::framework::error::Result;
 use crate::host::framework::storage::Storage;
-use crate::host::wing;
 use crate::record;
 
 /// What this wing keeps of a mount.
@@ -98,4 +101,92 @@ impl Stores {
     }
 }
 
-wing!(facts: Stores, record::Cx);
+/// What a request sees of the settings: one version of each, from its first look on,
+/// whatever is written meanwhile.
+#[derive(Debug, Default)]
+struct View {
+    config: OnceCell<Arc<Config>>,
+    identity: OnceCell<Arc<IdentitySettings>>,
+    library: OnceCell<Arc<Library>>,
+    locations: OnceCell<Arc<Locations>>,
+}
+
+/// The context of a request on this wing. It has what the wings below have.
+#[derive(Debug)]
+pub struct Cx {
+    /// The stores of this wing.
+    pub facts: Arc<Stores>,
+    view: View,
+    below: record::Cx,
+}
+
+impl Cx {
+    /// The context, over that of the wing below.
+    #[must_use]
+    pub fn new(facts: Arc<Stores>, below: record::Cx) -> Self {
+        Self {
+            facts,
+            view: View::default(),
+            below,
+        }
+    }
+
+    /// The same request later. It sees the settings of then.
+    #[must_use]
+    pub fn resumed(&self) -> Self {
+        Self::new(Arc::clone(&self.facts), self.below.resumed())
+    }
+
+    /// The settings of the mount, as this request sees them.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn config(&self) -> Result<&Arc<Config>> {
+        self.view
+            .config
+            .get_or_try_init(|| self.facts.config.get())
+            .await
+    }
+
+    /// Whose entities are humans and what follows from owners, as this request sees
+    /// it.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn identity(&self) -> Result<&Arc<IdentitySettings>> {
+        self.view
+            .identity
+            .get_or_try_init(|| self.facts.identity.get())
+            .await
+    }
+
+    /// Every policy, compiled, as this request sees them.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn library(&self) -> Result<&Arc<Library>> {
+        self.view
+            .library
+            .get_or_try_init(|| self.facts.policies.library())
+            .await
+    }
+
+    /// Every named network range, as this request sees them.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn locations(&self) -> Result<&Arc<Locations>> {
+        self.view
+            .locations
+            .get_or_try_init(|| self.facts.locations.all())
+            .await
+    }
+}
+
+impl Deref for Cx {
+    type Target = record::Cx;
+
+    fn deref(&self) -> &record::Cx {
+        &self.below
+    }
+}

@@ -42,4 +42,5 @@ mod report;
 mod standing;
 mod statuses;
 mod surface;
+mod view;
 mod world;

@@ -306,8 +306,8 @@ async fn amiss(cx: &Cx, agent: &Agent) -> Result<Vec<String>> {
     if !presence.is_present() {
         why.push(format!("entity_{}", presence.as_str()));
     }
-    let settings = cx.facts.identity.get().await?;
-    if owner_gone(cx, &settings, agent).await? {
+    let settings = cx.identity().await?;
+    if owner_gone(cx, settings, agent).await? {
         why.push("owner_gone".to_owned());
     }
     if agent.owner.is_empty() && agent.owner_entity_id.is_none() {

@@ -72,7 +72,7 @@ impl Endpoint<Cx> for ReadConfig {
     type Output = ConfigView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<ConfigView>> {
-        Ok(ConfigView::from(&*cx.facts.config.get().await?).into())
+        Ok(ConfigView::from(&**cx.config().await?).into())
     }
 }
 
@@ -135,7 +135,7 @@ impl Endpoint<Cx> for WriteConfig {
             None => None,
         };
         if let Some(next) = &signing_key {
-            let present = cx.facts.config.get().await?.signing_key.clone();
+            let present = cx.config().await?.signing_key.clone();
             if present != *next {
                 let key = present.as_ref().map_or(DEFAULT_KEY, KeyName::as_str);
                 cx.facts.keys.release(key, cx.now).await?;

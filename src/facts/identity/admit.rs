@@ -152,7 +152,7 @@ async fn governs(cx: &Cx) -> Result<(), Refused> {
     if aliases.is_some_and(|aliases| aliases.iter().all(|alias| alias.mount_type == "token")) {
         without_entity(cx).await?;
     }
-    let settings = cx.facts.identity.get().await?;
+    let settings = cx.identity().await?;
     if settings.agent_groups.is_empty() {
         return Ok(());
     }
@@ -208,7 +208,7 @@ async fn without_entity(cx: &Cx) -> Result<(), Refused> {
     // The host calls root tokens so, and makes all other names begin with
     // something else.
     let is_root = cx.caller.display_name == "root";
-    if is_root || cx.facts.identity.get().await?.operators_without_entity {
+    if is_root || cx.identity().await?.operators_without_entity {
         return Ok(());
     }
     Err(refused(

@@ -61,7 +61,7 @@ impl Endpoint<Cx> for ReadIdentity {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<IdentityView>> {
         let written = cx.facts.identity.written().await?.is_some();
-        Ok(IdentityView::of(&*cx.facts.identity.get().await?, written).into())
+        Ok(IdentityView::of(cx.identity().await?, written).into())
     }
 }
 
@@ -110,7 +110,7 @@ impl Endpoint<Cx> for WriteIdentity {
         // What says nothing does not make the defaults of today somebody's choice.
         if self.is_empty() {
             let written = cx.facts.identity.written().await?.is_some();
-            return Ok(IdentityView::of(&*cx.facts.identity.get().await?, written).into());
+            return Ok(IdentityView::of(cx.identity().await?, written).into());
         }
         let stored = cx
             .facts

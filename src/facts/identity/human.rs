@@ -151,8 +151,8 @@ async fn judge(
             Trace::Former(_) => NotHuman::FormerAgent(name),
         }));
     }
-    let settings = cx.facts.identity.get().await?;
-    Ok(by_settings(cx, &settings, entity, groups))
+    let settings = cx.identity().await?;
+    Ok(by_settings(cx, settings, entity, groups))
 }
 
 /// Why the settings do not count an entity as a human's; none if they do.

@@ -29,12 +29,12 @@ pub async fn owner_gone(cx: &Cx, identity: &IdentitySettings, agent: &Agent) -> 
 /// # Errors
 /// If storage or the host does not say.
 pub async fn bars(cx: &Cx, agent: &Agent) -> Result<Option<Reason>> {
-    let identity = cx.facts.identity.get().await?;
+    let identity = cx.identity().await?;
     let overdue = agent.review_by.is_some_and(|end| end <= cx.now);
     if identity.review_overdue == Consequence::Deny && overdue {
         return Ok(Some(Reason::AgentReviewOverdue));
     }
-    let gone = identity.owner_gone == Consequence::Deny && owner_gone(cx, &identity, agent).await?;
+    let gone = identity.owner_gone == Consequence::Deny && owner_gone(cx, identity, agent).await?;
     Ok(gone.then_some(Reason::AgentOwnerGone))
 }
 

@@ -203,7 +203,7 @@ impl Endpoint<Cx> for WriteIssuer {
     }
 
     async fn handle(self, cx: &Cx) -> Result<Reply<IssuerView>> {
-        let own = cx.facts.config.get().await?.issuer.clone();
+        let own = cx.config().await?.issuer.clone();
         let id = IssuerId::mint(cx.now, cx.random()?);
         let name = self.name.clone();
         let stored = cx

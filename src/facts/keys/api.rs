@@ -208,7 +208,7 @@ impl Endpoint<Cx> for DeleteKey {
     type Output = KeyView;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<KeyView>> {
-        let fallback = cx.facts.config.get().await?.signing_key.clone();
+        let fallback = cx.config().await?.signing_key.clone();
         let is_fallback = match &fallback {
             Some(name) => *name == self.name,
             None => self.name.as_str() == DEFAULT_KEY,

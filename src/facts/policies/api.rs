@@ -193,9 +193,9 @@ impl Endpoint<Cx> for CheckPolicy {
         let (compiled, diagnostics) =
             engine::compile(&self.name, &text).map_err(|problems| refusal(&problems))?;
         let rules = compiled.rules.len();
-        let before = cx.facts.policies.library().await?;
+        let before = cx.library().await?;
         let after = before.with(compiled);
-        let (replayed, changed) = replay::compare(&cx.record.recent.all(), &before, &after);
+        let (replayed, changed) = replay::compare(&cx.record.recent.all(), before, &after);
         let checked = PolicyChecked {
             name: self.name,
             rules,

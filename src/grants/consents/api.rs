@@ -273,7 +273,7 @@ async fn approve(
             "the resource is too long for a credential to name".to_owned(),
         ));
     };
-    let until = cx.now.plus(cx.facts.config.get().await?.consent_timeout);
+    let until = cx.now.plus(cx.config().await?.consent_timeout);
     let agreed = receipt::Agreed {
         scope: &scope,
         purpose: asked.reason.as_str(),
@@ -323,7 +323,7 @@ async fn deny(cx: &Cx, id: &ConsentId, reason: Description) -> Result<Arc<HumanC
         asked.target.as_str(),
         asked.action.as_str(),
     );
-    let cool_down = cx.facts.config.get().await?.consent_cooldown;
+    let cool_down = cx.config().await?.consent_cooldown;
     let with = if cool_down.is_zero() {
         Vec::new()
     } else {

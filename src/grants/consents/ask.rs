@@ -92,7 +92,7 @@ pub async fn ask(
                 .to_owned(),
         ));
     }
-    let lapses = cx.now.plus(cx.facts.config.get().await?.consent_timeout);
+    let lapses = cx.now.plus(cx.config().await?.consent_timeout);
     let consent = HumanConsent {
         id: ConsentId::mint(cx.now, cx.random()?),
         subject: subject.id.clone(),

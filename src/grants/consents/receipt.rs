@@ -92,7 +92,7 @@ pub async fn sign(
     agent: &Agent,
     agreed: &Agreed<'_>,
 ) -> Result<String> {
-    let config = cx.facts.config.get().await?;
+    let config = cx.config().await?;
     if config.issuer.is_empty() {
         return Err(Error::Invalid(
             "this mount has no issuer yet, and cannot sign a receipt; an operator sets `issuer` under `config` first".to_owned(),

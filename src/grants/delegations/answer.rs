@@ -257,7 +257,7 @@ pub async fn deny(
         DelegationStatus::Denied => return Ok(present),
         DelegationStatus::Active | DelegationStatus::Revoked => return Err(answered(&present)),
     }
-    let cool_down = cx.facts.config.get().await?.consent_cooldown;
+    let cool_down = cx.config().await?.consent_cooldown;
     let refusal = binding::of_refused_delegation(&present.agent, human);
     let with = if cool_down.is_zero() {
         Vec::new()

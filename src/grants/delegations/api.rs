@@ -95,7 +95,7 @@ impl Endpoint<Cx> for RequestDelegation {
             max_ttl: self.max_ttl,
             max_uses: self.max_uses,
         };
-        let terms = Terms::new(given, &*cx.facts.config.get().await?)?;
+        let terms = Terms::new(given, cx.config().await?)?;
         let (delegation, code) = match self.subject_entity_id {
             Some(subject) => (request::of(cx, &agent, terms, subject).await?, None),
             None => {
@@ -151,7 +151,7 @@ impl Endpoint<Cx> for GrantDelegation {
             max_ttl: self.max_ttl,
             max_uses: self.max_uses,
         };
-        let terms = Terms::new(given, &*cx.facts.config.get().await?)?;
+        let terms = Terms::new(given, cx.config().await?)?;
         let Some(agent) = cx.facts.agents.by_name(&self.agent).await? else {
             return Err(Error::field(
                 "agent",

@@ -55,11 +55,11 @@ async fn relay(cx: &Cx, delegation: &Delegation, library: &Library) -> Result<Op
     let Some(agent) = cx.facts.agents.get(&delegation.agent).await? else {
         return Ok(None);
     };
-    let identity = cx.facts.identity.get().await?;
+    let identity = cx.identity().await?;
     Ok(Some(Actor {
         ceiling: library.ceiling(&agent),
         presence: presence::of_agent(cx, &agent).await?,
-        owner_gone: upkeep::owner_gone(cx, &identity, &agent).await?,
+        owner_gone: upkeep::owner_gone(cx, identity, &agent).await?,
         agent,
     }))
 }

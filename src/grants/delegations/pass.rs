@@ -105,7 +105,7 @@ async fn check_receiver(cx: &Cx, chain: &[Arc<Delegation>], receiver: &Agent) ->
             ),
         ));
     }
-    let config = cx.facts.config.get().await?;
+    let config = cx.config().await?;
     let most = receiver
         .max_delegation_depth
         .min(config.max_delegation_depth)

@@ -187,7 +187,7 @@ impl<const BY_PATH: bool> Endpoint<Cx> for IssueCredential<BY_PATH> {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Answer>> {
         // Before anything is decided, and counted against a rate.
-        if cx.facts.config.get().await?.issuer.is_empty() {
+        if cx.config().await?.issuer.is_empty() {
             return Err(Error::Invalid(
                 "this mount has no issuer yet; an operator sets `issuer` under `config` first"
                     .to_owned(),
@@ -286,7 +286,7 @@ async fn issue(
         notes,
     } = granted;
     let target = permit.target();
-    let config = cx.facts.config.get().await?;
+    let config = cx.config().await?;
     let id = CredentialId::mint(cx.now, cx.random()?);
     let status = if target.status_list && target.credential_type == CredentialType::Jwt {
         Some(cx.issue.statuses.allocate().await?)

@@ -65,7 +65,7 @@ impl Shown {
         if token.starts_with(opaque::PREFIX) {
             return Ok(opaque::Token::parse(token).map(Self::Opaque));
         }
-        let config = cx.facts.config.get().await?;
+        let config = cx.config().await?;
         let keys = cx.facts.keys.set().await?;
         let Ok(unverified) = jws::decode(token, jws::MAX_TOKEN) else {
             return Ok(None);
@@ -142,7 +142,7 @@ async fn resolve_opaque(
     if !opaque::fits(&hasher, token, hash) {
         return Ok(None);
     }
-    let issuer = &cx.facts.config.get().await?.issuer;
+    let issuer = &cx.config().await?.issuer;
     let spoken = spoken(&stored)
         .filter(|spoken| spoken.claims.get("iss").and_then(Value::as_str) == Some(issuer));
     Ok(spoken.map(|spoken| (spoken, Some(stored))))

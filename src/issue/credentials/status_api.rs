@@ -239,7 +239,7 @@ impl Known {
 }
 
 async fn sign(cx: &Cx, list: u64, bits: &[u8]) -> Result<String> {
-    let config = cx.facts.config.get().await?;
+    let config = cx.config().await?;
     let keys = cx.facts.keys.set().await?;
     let signer = keys.signer(None, config.signing_key.as_ref())?;
     let now = cx.now.unix();

@@ -136,7 +136,7 @@ async fn by_issuer(
 /// or by the URL of its `login`.
 async fn by_own_key(cx: &Cx, token: Unverified<'_>) -> Result<Proven> {
     let name = token.unverified_issuer().unwrap_or_default();
-    let own = cx.facts.config.get().await?.issuer.clone();
+    let own = cx.config().await?.issuer.clone();
     let agent = match (name.parse::<AgentId>(), name.parse::<AgentName>()) {
         (Ok(id), _) => cx.facts.agents.get(&id).await?,
         (Err(_), Ok(name)) => cx.facts.agents.by_name(&name).await?,
@@ -206,7 +206,7 @@ async fn possession(cx: &Cx, claims: &Claims, presented: &Presented<'_>) -> Resu
             "the token is bound to a key: send a proof of its possession as `dpop`",
         ));
     };
-    let own = &cx.facts.config.get().await?.issuer;
+    let own = &cx.config().await?.issuer;
     let Ok(uri) = format!("{own}/login").parse::<HttpUri>() else {
         return Err(Error::Invalid(
             "this mount has no issuer yet, so no proof can be for it; an operator sets `issuer` under `config`".to_owned(),

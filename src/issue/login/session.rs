@@ -222,7 +222,7 @@ async fn renewed(cx: &Cx, kept: Kept) -> Result<Option<Response>> {
         )
     };
     // Nobody is asked to agree to what goes on already.
-    let gathered = authorize::gather(cx, &request, applicant.clone()).await?;
+    let gathered = authorize::gather::gather(cx, &request, applicant.clone()).await?;
     if engine::decide(&request, &gathered.facts).outcome == Outcome::ConsentRequired {
         return Err(ended("a human must agree to it first"));
     }

@@ -59,7 +59,7 @@ pub(super) async fn check_may_act(
     issuer: &Issuer,
     agent: &Agent,
 ) -> Result<()> {
-    let own = &cx.facts.config.get().await?.issuer;
+    let own = &cx.config().await?.issuer;
     match &claims.may_act {
         Some(party) if !is_agent(party, &issuer.issuer_id, agent, own) => Err(another()),
         Some(_) | None => Ok(()),
@@ -87,7 +87,7 @@ pub(super) async fn add(cx: &Cx, proven: &mut Proven, token: Unverified<'_>) -> 
             "the subject token is bound to a key, and is taken from nobody else",
         ));
     }
-    let own = &cx.facts.config.get().await?.issuer;
+    let own = &cx.config().await?.issuer;
     check_actor(&claims, issuer, &proven.agent, own)?;
     let human = verify::text(&claims, &issuer.user_claim)
         .map_err(|refusal| told(&refusal, &issuer.name))?;
@@ -137,7 +137,7 @@ pub(super) async fn trusted(cx: &Cx, token: &Unverified<'_>) -> Result<Option<Ar
     let Some(issuer) = token.unverified_issuer() else {
         return Ok(None);
     };
-    if cx.facts.config.get().await?.issuer == issuer {
+    if cx.config().await?.issuer == issuer {
         return Ok(None);
     }
     cx.facts.issuers.trusted(&issuer).await
