@@ -8,7 +8,7 @@ use crate::host::framework::endpoint::{Audience, Endpoint, Place, Verb};
 use crate::host::framework::error::{Error, Result};
 use crate::host::framework::response::{Raw, Reply};
 use crate::issue::Cx;
-use crate::issue::credentials::online::PROOF_ALGORITHMS;
+use crate::issue::credentials::introspection::PROOF_ALGORITHMS;
 use crate::model::authorization::{AGENT_ACTION, VAULT_PATH_ACCESS};
 
 fn document(body: &Value) -> Result<Reply<Map<String, Value>>> {

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 
 use crate::facts;
 use crate::grants::consents::store::ConsentStore;
-use crate::grants::delegations::guesses::Guesses;
+use crate::grants::delegations::code_attempts::CodeAttempts;
 use crate::grants::delegations::store::DelegationStore;
 use crate::grants::rates::Rates;
 use crate::host::framework::storage::Storage;
@@ -26,7 +26,7 @@ pub struct Stores {
     /// What humans agreed to, and are asked.
     pub consents: ConsentStore,
     /// How often wrong codes were tried on this node.
-    pub guesses: Guesses,
+    pub code_attempts: CodeAttempts,
     /// How much of each rate is used on this node.
     pub rates: Arc<Rates>,
 }
@@ -38,7 +38,7 @@ impl Stores {
         Self {
             delegations: DelegationStore::new(storage, standby),
             consents: ConsentStore::new(storage, standby),
-            guesses: Guesses::default(),
+            code_attempts: CodeAttempts::default(),
             rates: Arc::default(),
         }
     }

@@ -27,7 +27,7 @@ use crate::record::decisions::entry::Kind;
 /// The request that waits under a code. Wrong codes are counted, per caller
 /// and over the mount, and say nothing of why they are wrong.
 async fn find(cx: &Cx, human: &EntityId, typed: &str) -> Result<Arc<Delegation>> {
-    if !cx.grants.guesses.begin(human, cx.now) {
+    if !cx.grants.code_attempts.begin(human, cx.now) {
         return Err(Error::Limited(
             "too many wrong codes were tried; try again in ten minutes".to_owned(),
         ));
@@ -40,11 +40,11 @@ async fn find(cx: &Cx, human: &EntityId, typed: &str) -> Result<Arc<Delegation>>
         Ok(found) => {
             let found = found.filter(|one| one.is_waiting(cx.now));
             let found = found.ok_or_else(unknown_code)?;
-            cx.grants.guesses.was_right(human, cx.now);
+            cx.grants.code_attempts.was_right(human, cx.now);
             Ok(found)
         }
         Err(problem) => {
-            cx.grants.guesses.was_right(human, cx.now);
+            cx.grants.code_attempts.was_right(human, cx.now);
             Err(problem)
         }
     }

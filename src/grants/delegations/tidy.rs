@@ -20,7 +20,7 @@ const BATCHES: usize = 16;
 /// # Errors
 /// If storage fails. What was removed until then is removed.
 pub async fn tidy(cx: &Cx) -> Result<()> {
-    cx.grants.guesses.forget_idle(cx.now);
+    cx.grants.code_attempts.forget_idle(cx.now);
     if cx.is_standby() {
         return Ok(());
     }

@@ -9,7 +9,7 @@ use crate::host::framework::error::{Error, Result};
 use crate::host::framework::response::Reply;
 use crate::issue::Cx;
 use crate::issue::credentials::events;
-use crate::issue::credentials::online::{self, Active, Proof, Question};
+use crate::issue::credentials::introspection::{self, Active, Proof, Question};
 use crate::model::ids::TargetName;
 use crate::model::secret::Secret;
 
@@ -150,7 +150,7 @@ impl Endpoint<Cx> for Introspect {
     type Output = Introspection;
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Introspection>> {
-        let active = online::introspect(cx, &self.question()?).await?;
+        let active = introspection::introspect(cx, &self.question()?).await?;
         Ok(Introspection::from(active).into())
     }
 }
@@ -165,7 +165,7 @@ impl Endpoint<Cx> for Redeem {
 
     async fn handle(self, cx: &Cx) -> Result<Reply<Introspection>> {
         let question = self.0.question()?;
-        let active = online::redeem(cx, &question).await?;
+        let active = introspection::redeem(cx, &question).await?;
         match &active {
             Some(active) => events::redeemed(cx, &active.spoken).await,
             None => events::not_redeemed(cx, question.token.expose()).await,

@@ -18,7 +18,7 @@ const CALLERS: usize = 10_000;
 
 /// Counters of wrong codes.
 #[derive(Debug, Default)]
-pub struct Guesses(Mutex<Counters>);
+pub struct CodeAttempts(Mutex<Counters>);
 
 #[derive(Debug, Default)]
 struct Counters {
@@ -51,7 +51,7 @@ impl Counter {
     }
 }
 
-impl Guesses {
+impl CodeAttempts {
     /// Counts a try, before it is known whether it is wrong: many at once
     /// cannot slip through. Whether it may be made.
     #[must_use]
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn wrong_codes_are_limited_per_caller_and_right_ones_are_not() {
-        let (guesses, now) = (Guesses::default(), Timestamp::from_unix(1_000));
+        let (guesses, now) = (CodeAttempts::default(), Timestamp::from_unix(1_000));
         for _ in 0..100 {
             assert!(guesses.begin(&caller("a"), now));
             guesses.was_right(&caller("a"), now);
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn all_callers_together_are_limited() {
-        let (guesses, now) = (Guesses::default(), Timestamp::from_unix(1_000));
+        let (guesses, now) = (CodeAttempts::default(), Timestamp::from_unix(1_000));
         for n in 0..IN_ALL {
             assert!(guesses.begin(&caller(&format!("e{n}")), now));
         }
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn the_number_of_counters_is_bounded() {
-        let guesses = Guesses::default();
+        let guesses = CodeAttempts::default();
         let mut now = Timestamp::from_unix(1_000);
         for n in 0..CALLERS * 2 {
             if n % 400 == 0 {
