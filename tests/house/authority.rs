@@ -529,3 +529,18 @@ async fn an_agent_does_not_learn_why_somebody_is_no_human() {
         assert!(why.contains("in the group `support`"), "{why}");
     }
 }
+
+/// What says nothing is no reason, and nobody's choice.
+#[tokio::test]
+async fn nothing_said_is_nothing_done() {
+    let world = World::with_agent().await;
+    world.ok("config/identity", json!({})).await;
+    let read = world.read("config/identity").await.unwrap();
+    assert_eq!(read["written"], json!(false));
+    for blank in ["", " ", "\u{2800}", "-", "…"] {
+        let why = world
+            .refused("agents/bot/revoke", json!({ "reason": blank }))
+            .await;
+        assert!(why.contains("say why"), "{blank:?}: {why}");
+    }
+}

@@ -150,6 +150,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_are_folded_as_the_hosts_do() {
+        for (name, folded_name) in [
+            ("Staff", "staff"),
+            ("\u{130}stanbul", "istanbul"),
+            ("ΟΔΟΣ", "οδοσ"),
+            ("straße", "straße"),
+            ("a-1_b", "a-1_b"),
+        ] {
+            assert_eq!(folded(name), folded_name);
+        }
+    }
+
+    #[test]
     fn ordinary_text_of_any_script_is_kept() {
         for text in [
             "",
