@@ -2,9 +2,9 @@
 //!
 //! Read this file and the core's `engine/decide.rs`, and you have read the product.
 //! `gather.rs` reads, once, and writes nothing; the core decides, and does neither;
-//! `settle.rs` uses up what the decision rests on, records it, and asks the
-//! human where it must. Issuing, logging in, redeeming, renewing and evaluating differ
-//! by what they hand in and what they settle.
+//! `settle.rs` uses up what the decision rests on, and asks the human where it must;
+//! then the decision is recorded here, whatever came of it. A dry run gathers and
+//! decides, and stops there.
 
 pub mod gather;
 mod settle;

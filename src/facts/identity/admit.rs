@@ -85,14 +85,12 @@ async fn usual(cx: &Cx, acts: bool) -> Result<(), Refused> {
             "this token is an agent's, for one request elsewhere: come with the agent's own",
         ));
     }
-    let reason = caller
-        .agent
-        .as_ref()
-        .filter(|_| acts)
-        .and_then(|agent| inability(agent, caller.presence, cx));
-    let reason = match (&caller.agent, reason) {
-        (Some(agent), None) if acts => upkeep::bars(cx, agent).await?,
-        (_, reason) => reason,
+    let Some(agent) = caller.agent.as_ref().filter(|_| acts) else {
+        return Ok(());
+    };
+    let reason = match inability(agent, caller.presence, cx) {
+        Some(reason) => Some(reason),
+        None => upkeep::bars(cx, agent).await?,
     };
     match reason {
         Some(reason) => Err(refused(

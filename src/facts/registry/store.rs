@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -112,18 +112,40 @@ pub struct AgentStore {
     entities: Collection<EntityPointer>,
     external: Collection<ExternalPointer>,
     marks: Marks,
-    seen: Mutex<BTreeMap<AgentId, Seen>>,
+    seen: Mutex<Seen>,
     writing: tokio::sync::Mutex<()>,
 }
 
-/// What was seen of an agent, and is to be remembered.
-#[derive(Clone, Debug, Default)]
+/// What was seen of agents, and is to be remembered. By alias, as every decision for
+/// a human asks whose an alias is.
+#[derive(Debug, Default)]
 struct Seen {
-    aliases: BTreeSet<AliasKey>,
-    issuer: Option<IssuerId>,
+    aliases: BTreeMap<AliasKey, BTreeSet<AgentId>>,
+    issuers: BTreeMap<AgentId, IssuerId>,
 }
 
-/// The most agents of which something waits to be remembered.
+impl Seen {
+    fn of(&self, id: &AgentId) -> BTreeSet<AliasKey> {
+        let all = self.aliases.iter();
+        all.filter(|(_, agents)| agents.contains(id))
+            .map(|(alias, _)| alias.clone())
+            .collect()
+    }
+
+    /// Forgets that an agent was seen with an alias. Whether it was.
+    fn forget(&mut self, alias: &AliasKey, id: &AgentId) -> bool {
+        let Some(agents) = self.aliases.get_mut(alias) else {
+            return false;
+        };
+        let was = agents.remove(id);
+        if agents.is_empty() {
+            self.aliases.remove(alias);
+        }
+        was
+    }
+}
+
+/// The most aliases, and agents, of which something waits to be remembered.
 const MOST_SEEN: usize = 4_096;
 
 /// Who an entity or one of its aliases is or was.
@@ -333,31 +355,35 @@ impl AgentStore {
         Ok(former.map(Trace::Former))
     }
 
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The agents that were seen with one of these aliases, of what waits to be
     /// remembered.
-    fn seen_with(&self, aliases: &BTreeSet<AliasKey>) -> Vec<AgentId> {
-        let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        all.iter()
-            .filter(|(_, seen)| !seen.aliases.is_disjoint(aliases))
-            .map(|(id, _)| id.clone())
-            .collect()
+    fn seen_with(&self, aliases: &BTreeSet<AliasKey>) -> BTreeSet<AgentId> {
+        let seen = self.seen();
+        let agents = aliases.iter().filter_map(|alias| seen.aliases.get(alias));
+        agents.flatten().cloned().collect()
     }
 
     /// Takes note of the aliases that an agent's entity was seen with, and of the
     /// issuer that vouched for it. Writes nothing; [`Self::remember`] does.
     pub fn saw(&self, agent: &Agent, aliases: &BTreeSet<AliasKey>, issuer: Option<&IssuerId>) {
-        let fresh: BTreeSet<AliasKey> = aliases.difference(&agent.aliases).cloned().collect();
         let binds = issuer.filter(|_| agent.issuer_record.is_none());
-        if fresh.is_empty() && binds.is_none() {
+        if binds.is_none() && aliases.is_subset(&agent.aliases) {
             return;
         }
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if all.len() >= MOST_SEEN && !all.contains_key(&agent.id) {
-            return;
+        let mut seen = self.seen();
+        for alias in aliases.difference(&agent.aliases) {
+            if seen.aliases.len() < MOST_SEEN || seen.aliases.contains_key(alias) {
+                let agents = seen.aliases.entry(alias.clone()).or_default();
+                agents.insert(agent.id.clone());
+            }
         }
-        let seen = all.entry(agent.id.clone()).or_default();
-        seen.aliases.extend(fresh);
-        seen.issuer = binds.cloned().or_else(|| seen.issuer.take());
+        if let Some(issuer) = binds.filter(|_| seen.issuers.len() < MOST_SEEN) {
+            seen.issuers.insert(agent.id.clone(), issuer.clone());
+        }
     }
 
     /// Stores what was seen of agents since the last time.
@@ -365,37 +391,39 @@ impl AgentStore {
     /// # Errors
     /// If storage fails; then it is seen again.
     pub async fn remember(&self) -> Result<()> {
-        let all = self
-            .seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let mut all: BTreeMap<AgentId, BTreeSet<AliasKey>> = BTreeMap::new();
+        let issuers = {
+            let seen = self.seen();
+            for (alias, agents) in &seen.aliases {
+                for id in agents {
+                    all.entry(id.clone()).or_default().insert(alias.clone());
+                }
+            }
+            seen.issuers.clone()
+        };
+        for id in issuers.keys() {
+            all.entry(id.clone()).or_default();
+        }
         // Each is dropped once it is stored, so that at no moment it is known nowhere.
-        for (id, seen) in all {
+        for (id, aliases) in all {
             let stored = self.update(&id, |agent| {
-                agent.aliases.extend(seen.aliases.iter().cloned());
+                agent.aliases.extend(aliases.iter().cloned());
                 if agent.issuer_record.is_none() && !agent.issuer.is_empty() {
-                    agent.issuer_record.clone_from(&seen.issuer);
+                    agent.issuer_record = issuers.get(&id).cloned();
                 }
                 Ok(())
             });
             match stored.await {
-                Ok(_) | Err(Error::NotFound(_)) => self.is_remembered(&id, &seen),
+                Ok(_) | Err(Error::NotFound(_)) => {}
                 Err(problem) => return Err(problem),
             }
+            let mut seen = self.seen();
+            for alias in &aliases {
+                seen.forget(alias, &id);
+            }
+            seen.issuers.remove(&id);
         }
         Ok(())
-    }
-
-    /// What was seen is stored; what was seen since is not.
-    fn is_remembered(&self, id: &AgentId, stored: &Seen) {
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seen) = all.get_mut(id) {
-            seen.aliases.retain(|alias| !stored.aliases.contains(alias));
-            if seen.aliases.is_empty() {
-                all.remove(id);
-            }
-        }
     }
 
     /// The ids of deleted agents, oldest registration first.
@@ -466,11 +494,7 @@ impl AgentStore {
         now: Timestamp,
     ) -> Result<Arc<Agent>> {
         let _one_at_a_time = self.writing.lock().await;
-        let seen = {
-            let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            all.get_mut(id)
-                .is_some_and(|seen| seen.aliases.remove(alias))
-        };
+        let seen = self.seen().forget(alias, id);
         let agent = self.get(id).await?;
         let known = agent.filter(|agent| seen || agent.aliases.contains(alias));
         let Some(before) = known else {
@@ -537,13 +561,8 @@ impl AgentStore {
             return Ok(());
         };
         let (likeness, entity) = (agent.name.likeness(), agent.entity_id.as_str());
-        let former = former(&agent);
-        let mut former = former;
-        let seen = {
-            let all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-            all.get(id).cloned().unwrap_or_default()
-        };
-        former.aliases.extend(seen.aliases);
+        let mut former = former(&agent);
+        former.aliases.extend(self.seen().of(id));
         let mut known = (*agent).clone();
         known.aliases.clone_from(&former.aliases);
         // What is kept goes before the record, so that at no moment it is nobody;

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::facts::identity::human;
+use crate::facts::identity::human::{self, NotHuman};
 use crate::grants::Cx;
 use crate::grants::consents::seen::Seen;
 use crate::grants::consents::words;
@@ -129,12 +129,7 @@ impl DelegationView {
     /// # Errors
     /// If storage or the host cannot say.
     pub async fn whole(cx: &Cx, delegation: &Delegation) -> Result<Self> {
-        let mut view = Self::of(cx, delegation).await?;
-        if let Some(subject) = &delegation.subject {
-            let why_not = human::why_not(cx, subject).await?;
-            view.subject_problem = why_not.map(|why| why.to_string()).unwrap_or_default();
-        }
-        Ok(view)
+        Self::telling(cx, delegation, |why| why.to_string()).await
     }
 
     /// The view of a delegation at the request's time, for anybody it concerns. Why
@@ -144,6 +139,15 @@ impl DelegationView {
     /// # Errors
     /// If storage or the host cannot say.
     pub async fn of(cx: &Cx, delegation: &Delegation) -> Result<Self> {
+        Self::telling(cx, delegation, |_| known_to_agent(delegation).to_owned()).await
+    }
+
+    /// The view, with what `tell` says of why the subject is no human.
+    async fn telling(
+        cx: &Cx,
+        delegation: &Delegation,
+        tell: impl FnOnce(&NotHuman) -> String + Send,
+    ) -> Result<Self> {
         let why_not = match &delegation.subject {
             Some(subject) => human::why_not(cx, subject).await?,
             None => None,
@@ -187,9 +191,7 @@ impl DelegationView {
                 .unwrap_or_default(),
             text: delegation.text.clone(),
             seen: String::new(),
-            subject_problem: why_not
-                .map(|_| known_to_agent(delegation).to_owned())
-                .unwrap_or_default(),
+            subject_problem: why_not.as_ref().map(tell).unwrap_or_default(),
             answered_at: OptionalTime(answer.map(|answer| answer.at)),
             answered_by: answer.map(|answer| answer.by.clone()).unwrap_or_default(),
             reason: answer
